@@ -1,0 +1,125 @@
+// The build, for people and for CI: `dotnet fsi build.fsx TARGET`.
+open System
+open System.Diagnostics
+open System.IO
+open System.Text.RegularExpressions
+
+Directory.SetCurrentDirectory __SOURCE_DIRECTORY__
+
+let start (capture: bool) (command: string) =
+    let words = command.Split(' ', 2)
+    let info = ProcessStartInfo(words[0], words[1], RedirectStandardOutput = capture)
+    use work = Process.Start info
+    let output = if capture then work.StandardOutput.ReadToEnd() else ""
+    work.WaitForExit()
+    work.ExitCode, output
+
+/// Runs a command in the repository's root; the first that fails ends the build with its exit code.
+let run command =
+    printfn "> %s" command
+    let code, _ = start false command
+
+    if code <> 0 then
+        exit code
+
+let lines command =
+    let _, output = start true command
+
+    output.Split('\n', StringSplitOptions.RemoveEmptyEntries ||| StringSplitOptions.TrimEntries)
+    |> List.ofArray
+
+let tools () = run "dotnet tool restore"
+let restore () = run "dotnet restore Hybrid.sln"
+let build () = run "dotnet build Hybrid.sln -c Release"
+let test () = run "dotnet run -c Release --project Tests"
+let bench () = run "dotnet run -c Release --project Host.CSharp -- bench"
+
+let fsharp = "Core.FSharp Tests Examples build.fsx"
+
+/// C#, and the XML of projects and build files.
+let csharp = "."
+
+let format () =
+    tools ()
+    run $"dotnet fantomas {fsharp}"
+    run $"dotnet csharpier format {csharp}"
+
+/// A feed's address belongs to a machine. Committed, it would break the build on every other one.
+let feedless () =
+    let address =
+        Regex(@"https?://[^\s""']+/index\.json|^\s*(remote|source):?\s+https?://", RegexOptions.Multiline)
+
+    let named =
+        lines "git ls-files --cached --others --exclude-standard"
+        |> List.filter (fun file -> File.Exists file && FileInfo(file).Length < 1_000_000L)
+        |> List.filter (fun file -> address.IsMatch(File.ReadAllText file))
+
+    for file in named do
+        eprintfn "%s names a package feed: `dotnet fsi build.fsx lock` puts %%NUGET_FEED%% there" file
+
+    if not named.IsEmpty then
+        exit 1
+
+let check () =
+    tools ()
+    feedless ()
+    run $"dotnet fantomas --check {fsharp}"
+    run $"dotnet csharpier check {csharp}"
+
+/// The machine's first enabled NuGet source, as Directory.Build.targets has it too.
+let feed () =
+    match Environment.GetEnvironmentVariable "NUGET_FEED" with
+    | null
+    | "" ->
+        lines "dotnet nuget list source --format short"
+        |> List.tryPick (fun line ->
+            match Regex.Match(line, @"^E[A-Z]* (https?://\S+)") with
+            | found when found.Success -> Some found.Groups[1].Value
+            | _ -> None)
+        |> Option.defaultWith (fun () -> failwith "NuGet has no enabled HTTP source on this machine")
+    | address -> address
+
+/// Resolves paket.dependencies anew. Twice, because where a feed does not tell what a package depends on Paket learns
+/// it from the package itself; and Paket writes the address it used, where the variable has to stay.
+let lock () =
+    tools ()
+    let address = feed ()
+    Environment.SetEnvironmentVariable("NUGET_FEED", address)
+
+    try
+        run "dotnet paket update --no-install"
+        run "dotnet paket restore --group Main"
+        run "dotnet paket update --no-install"
+    finally
+        File.WriteAllText("paket.lock", File.ReadAllText("paket.lock").Replace(address, "%NUGET_FEED%"))
+
+    feedless ()
+
+let docs () =
+    printfn
+        "README.md and docs/ are the documentation; Core.FSharp/bin/Release/net10.0/Hybrid.Core.xml has the doc comments."
+
+let targets = [
+    "restore", "tools and packages, as paket.lock has them", restore
+    "format", "formats all sources", format
+    "build", "builds everything in Release", build
+    "test", "runs the tests", test
+    "bench", "measures this machine's throughput", bench
+    "docs", "says where the documentation is", docs
+    "check", "fails where a file is not formatted or names a package feed", check
+    "lock", "resolves paket.dependencies into paket.lock", lock
+]
+
+match fsi.CommandLineArgs |> List.ofArray |> List.tail with
+| [ wanted ] when targets |> List.exists (fun (name, _, _) -> name = wanted) ->
+    targets
+    |> List.iter (fun (name, _, work) ->
+        if name = wanted then
+            work ())
+| _ ->
+    eprintfn "usage: dotnet fsi build.fsx TARGET\n"
+
+    for name, what, _ in targets do
+        eprintfn "  %-8s %s" name what
+
+    exit 2
