@@ -1,0 +1,85 @@
+namespace Hybrid
+
+open System
+open System.Globalization
+
+/// A value of a hyperparameter, as it is given on a command line and stored in a checkpoint.
+[<RequireQualifiedAccess>]
+type Hparam =
+    | Int of int
+    | Ints of int list
+    | Text of string
+
+    override value.ToString() =
+        match value with
+        | Int number -> string number
+        | Ints numbers -> numbers |> List.map string |> String.concat ","
+        | Text text -> text
+
+[<RequireQualifiedAccess>]
+module Hparam =
+
+    let private tryInt (text: string) =
+        match Int32.TryParse(text.Trim(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) with
+        | true, number -> Some number
+        | _ -> None
+
+    /// Reads `text` as a value of the same kind as `pattern`; the error says what is expected.
+    let parseLike pattern (text: string) =
+        match pattern with
+        | Hparam.Int _ ->
+            match tryInt text with
+            | Some number -> Ok(Hparam.Int number)
+            | None -> Error "a whole number"
+        | Hparam.Ints _ ->
+            let numbers = text.Split([| ','; ' ' |], StringSplitOptions.RemoveEmptyEntries) |> Array.map tryInt
+
+            if numbers.Length > 0 && Array.forall Option.isSome numbers then
+                Ok(Hparam.Ints(numbers |> Array.choose id |> List.ofArray))
+            else
+                Error "whole numbers separated by commas, such as 16,32,64"
+        | Hparam.Text _ -> Ok(Hparam.Text(text.Trim()))
+
+[<RequireQualifiedAccess>]
+module Suggest =
+
+    /// Edits that turn one word into another: inserted, dropped, changed and swapped letters.
+    /// Damerau, "A technique for computer detection and correction of spelling errors", 1964 (optimal string alignment).
+    let private distance (a: string) (b: string) =
+        let table =
+            Array2D.init (a.Length + 1) (b.Length + 1) (fun i j ->
+                if i = 0 then j
+                elif j = 0 then i
+                else 0)
+
+        for i in 1 .. a.Length do
+            for j in 1 .. b.Length do
+                let change = if a[i - 1] = b[j - 1] then 0 else 1
+
+                table[i, j] <- min (min (table[i - 1, j] + 1) (table[i, j - 1] + 1)) (table[i - 1, j - 1] + change)
+
+                if i > 1 && j > 1 && a[i - 1] = b[j - 2] && a[i - 2] = b[j - 1] then
+                    table[i, j] <- min table[i, j] (table[i - 2, j - 2] + 1)
+
+        table[a.Length, b.Length]
+
+    /// The allowed word that was probably meant, if one is near.
+    let nearest (allowed: string seq) (given: string) =
+        let given = given.ToLowerInvariant()
+
+        let near =
+            allowed
+            |> Seq.map (fun word -> word, distance (word.ToLowerInvariant()) given)
+            |> Seq.filter (fun (word, edits) -> edits <= max 1 (word.Length / 3))
+
+        if Seq.isEmpty near then None else Some(near |> Seq.minBy snd |> fst)
+
+    /// "unknown KIND 'given'; did you mean X? allowed: …".
+    let unknown (kind: string) (allowed: string seq) (given: string) =
+        let hint =
+            match nearest allowed given with
+            | Some word -> $"; did you mean {word}?"
+            | None -> ";"
+
+        let allowed = String.concat ", " allowed
+        $"unknown {kind} '{given}'{hint} allowed: {allowed}"

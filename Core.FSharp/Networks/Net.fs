@@ -1,0 +1,171 @@
+namespace Hybrid
+
+[<RequireQualifiedAccess>]
+type Activation =
+    | Relu
+    /// Slope 0.01 below zero.
+    | LeakyRelu
+    | Tanh
+    /// The exact form, by the error function.
+    | Gelu
+
+/// A convolution without its input channels: they follow from what it is applied to.
+type Conv2d = { Channels: int; Kernel: int; Stride: int; Padding: int; Bias: bool }
+
+/// A pooling window.
+type Pool2d = { Kernel: int; Stride: int; Padding: int }
+
+/// A leaf of a network, named as PyTorch names it.
+[<RequireQualifiedAccess>]
+type Layer =
+    | Conv2d of Conv2d
+    | BatchNorm2d
+    | Activation of Activation
+    | MaxPool2d of Pool2d
+    | AvgPool2d of Pool2d
+    /// Every map to its mean: `[N, C, H, W]` to `[N, C, 1, 1]`.
+    | AdaptiveAvgPool2d
+    /// `[N, C, H, W]` to `[N, C·H·W]`.
+    | Flatten
+    | Linear of features: int * bias: bool
+
+/// How the branches of a fork come together.
+[<RequireQualifiedAccess>]
+type Join =
+    /// Along the channels, in the order of the branches.
+    | Concat
+    | Sum
+
+/// A network as a value. It holds no tensors and no input channels; `Plan.elaborate` works those out.
+[<RequireQualifiedAccess>]
+type Net =
+    | Layer of Layer
+    /// One after the other. The empty chain hands its input on unchanged.
+    | Chain of Net list
+    /// All branches read the same input.
+    | Fork of Join * Net list
+    /// One segment of the path of every parameter below it.
+    | Named of string * Net
+
+[<RequireQualifiedAccess>]
+module Conv2d =
+
+    /// A square kernel that keeps the size of the map (for an odd `kernel`), with a bias.
+    let square kernel channels = {
+        Channels = channels
+        Kernel = kernel
+        Stride = 1
+        Padding = kernel / 2
+        Bias = true
+    }
+
+    let stride step (conv: Conv2d) = { conv with Stride = step }
+
+    let padding margin (conv: Conv2d) = { conv with Padding = margin }
+
+    /// A convolution before a batch norm needs no bias: the norm takes the mean away again.
+    let noBias (conv: Conv2d) = { conv with Bias = false }
+
+[<RequireQualifiedAccess>]
+module Layer =
+
+    /// PyTorch's name of a layer.
+    let name layer =
+        match layer with
+        | Layer.Conv2d _ -> "Conv2d"
+        | Layer.BatchNorm2d -> "BatchNorm2d"
+        | Layer.Activation Activation.Relu -> "ReLU"
+        | Layer.Activation Activation.LeakyRelu -> "LeakyReLU"
+        | Layer.Activation Activation.Tanh -> "Tanh"
+        | Layer.Activation Activation.Gelu -> "GELU"
+        | Layer.MaxPool2d _ -> "MaxPool2d"
+        | Layer.AvgPool2d _ -> "AvgPool2d"
+        | Layer.AdaptiveAvgPool2d -> "AdaptiveAvgPool2d"
+        | Layer.Flatten -> "Flatten"
+        | Layer.Linear _ -> "Linear"
+
+[<RequireQualifiedAccess>]
+module Activation =
+
+    /// Names as the tutorial's hyperparameter `act_fn_name` has them.
+    let named = [
+        "tanh", Activation.Tanh
+        "relu", Activation.Relu
+        "leakyrelu", Activation.LeakyRelu
+        "gelu", Activation.Gelu
+    ]
+
+    let name activation = named |> List.find (fun (_, it) -> it = activation) |> fst
+
+/// The vocabulary in which networks are written: `conv 64 >>> batchNorm >>> relu`. Opened by name, since its words
+/// are short.
+module Combinators =
+
+    /// One after the other. Chains are flat: nesting unnamed chains changes nothing.
+    let chain (nets: Net list) =
+        let flat =
+            nets
+            |> List.collect (function
+                | Net.Chain inner -> inner
+                | net -> [ net ])
+
+        match flat with
+        | [ single ] -> single
+        | several -> Net.Chain several
+
+    /// `first`, then `second`: associative, with `identity` as its neutral element.
+    let (>>>) first second = chain [ first; second ]
+
+    /// Hands its input on unchanged.
+    let identity = Net.Chain []
+
+    /// Gives everything below `segment` as part of its path.
+    let name segment net = Net.Named(segment, net)
+
+    /// A chain whose members are numbered from 0 in the paths, as in PyTorch's `nn.Sequential`.
+    let sequential (nets: Net list) = nets |> List.mapi (fun index net -> name (string index) net) |> chain
+
+    /// Branches joined along the channels, first branch first.
+    let concat (branches: Net list) = Net.Fork(Join.Concat, branches)
+
+    /// Branches added up.
+    let sum (branches: Net list) = Net.Fork(Join.Sum, branches)
+
+    /// `body` added to its own input.
+    let residual body = sum [ body; identity ]
+
+    let convWith (conv: Conv2d) = Net.Layer(Layer.Conv2d conv)
+
+    /// A 3×3 convolution to `channels`, stride 1, that keeps the size of the map.
+    let conv channels = convWith (Conv2d.square 3 channels)
+
+    /// A 1×1 convolution to `channels`.
+    let conv1x1 channels = convWith (Conv2d.square 1 channels)
+
+    let batchNorm = Net.Layer Layer.BatchNorm2d
+
+    let activation kind = Net.Layer(Layer.Activation kind)
+
+    let relu = activation Activation.Relu
+
+    let leakyRelu = activation Activation.LeakyRelu
+
+    let gelu = activation Activation.Gelu
+
+    let maxPoolWith (pool: Pool2d) = Net.Layer(Layer.MaxPool2d pool)
+
+    /// Largest value of each `size`×`size` tile.
+    let maxPool size = maxPoolWith { Kernel = size; Stride = size; Padding = 0 }
+
+    let avgPoolWith (pool: Pool2d) = Net.Layer(Layer.AvgPool2d pool)
+
+    /// Mean of each `size`×`size` tile.
+    let avgPool size = avgPoolWith { Kernel = size; Stride = size; Padding = 0 }
+
+    /// Mean over each whole map.
+    let globalAvgPool = Net.Layer Layer.AdaptiveAvgPool2d
+
+    let flatten = Net.Layer Layer.Flatten
+
+    /// A fully connected layer with bias.
+    let linear features = Net.Layer(Layer.Linear(features, true))

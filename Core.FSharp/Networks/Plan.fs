@@ -1,0 +1,296 @@
+namespace Hybrid
+
+/// What a tensor of a layer is for.
+[<RequireQualifiedAccess>]
+type Role =
+    | Weight
+    | Bias
+    | RunningMean
+    | RunningVar
+    /// A 64-bit count of the batches that a batch norm has seen in training.
+    | NumBatchesTracked
+
+/// One tensor of a network's state: its `state_dict` key and its dimensions.
+type TensorSpec = {
+    Key: string
+    Dims: int list
+    Role: Role
+} with
+
+    /// Parameters are trained; the rest is kept by the batch norms.
+    member spec.IsParameter = spec.Role = Role.Weight || spec.Role = Role.Bias
+
+    member spec.Elements = spec.Dims |> Seq.map int64 |> Shape.volume
+
+/// A layer, the tensors it owns, and its multiply-adds for one example.
+type LayerPlan = { Layer: Layer; Tensors: TensorSpec list; Macs: int64 }
+
+/// A network with every path and every shape worked out.
+type Plan = {
+    /// Segments joined by dots; empty at the root.
+    Path: string
+    In: Shape
+    Out: Shape
+    Node: PlanNode
+}
+
+and [<RequireQualifiedAccess>] PlanNode =
+    | Layer of LayerPlan
+    | Chain of Plan list
+    | Fork of Join * Plan list
+
+[<RequireQualifiedAccess>]
+module Plan =
+
+    let private largest = int64 System.Int32.MaxValue
+
+    let private atLeast minimum (setting, value) =
+        if value < minimum then
+            Some(ShapeProblem.BelowMinimum(setting, value, minimum))
+        else
+            None
+
+    /// Settings that no input could make right.
+    let private badSettings layer =
+        let window kernel stride padding =
+            List.choose (atLeast 1) [ "kernel", kernel; "stride", stride ]
+            @ List.choose (atLeast 0) [ "padding", padding ]
+
+        match layer with
+        | Layer.Conv2d conv ->
+            List.choose (atLeast 1) [ "channels", conv.Channels ] @ window conv.Kernel conv.Stride conv.Padding
+        | Layer.MaxPool2d pool
+        | Layer.AvgPool2d pool ->
+            match window pool.Kernel pool.Stride pool.Padding with
+            | [] when pool.Padding > pool.Kernel / 2 -> [ ShapeProblem.PoolPaddingTooLarge(pool.Kernel, pool.Padding) ]
+            | problems -> problems
+        | Layer.Linear(features, _) -> List.choose (atLeast 1) [ "features", features ]
+        | Layer.BatchNorm2d
+        | Layer.Activation _
+        | Layer.AdaptiveAvgPool2d
+        | Layer.Flatten -> []
+
+    let private slideOver kernel stride padding channels got =
+        match got with
+        | Shape.Image(_, height, width) ->
+            let slide = Shape.slide kernel stride padding
+
+            match slide height, slide width with
+            | 0L, _
+            | _, 0L -> Error(ShapeProblem.WindowTooLarge(kernel, padding, got))
+            | height, width ->
+                let elements = Shape.volume [ int64 channels; height; width ]
+
+                if elements > largest then
+                    Error(ShapeProblem.TooLarge elements)
+                else
+                    Ok(Shape.Image(channels, int height, int width))
+        | Shape.Features _ -> Error(ShapeProblem.NeedsImage got)
+
+    /// What a layer makes of its input: the one table of shapes.
+    let private outcome layer got =
+        match layer, got with
+        | Layer.Conv2d conv, _ -> slideOver conv.Kernel conv.Stride conv.Padding conv.Channels got
+        | Layer.MaxPool2d pool, Shape.Image(channels, _, _)
+        | Layer.AvgPool2d pool, Shape.Image(channels, _, _) ->
+            slideOver pool.Kernel pool.Stride pool.Padding channels got
+        | Layer.AdaptiveAvgPool2d, Shape.Image(channels, _, _) -> Ok(Shape.Image(channels, 1, 1))
+        | Layer.BatchNorm2d, Shape.Image _
+        | Layer.Activation _, _ -> Ok got
+        | Layer.Flatten, _ -> Ok(Shape.Features(int (Shape.elements got)))
+        | Layer.Linear(features, _), Shape.Features _ -> Ok(Shape.Features features)
+        | Layer.Linear _, Shape.Image _ -> Error(ShapeProblem.NeedsFeatures got)
+        | Layer.MaxPool2d _, Shape.Features _
+        | Layer.AvgPool2d _, Shape.Features _
+        | Layer.AdaptiveAvgPool2d, Shape.Features _
+        | Layer.BatchNorm2d, Shape.Features _ -> Error(ShapeProblem.NeedsImage got)
+
+    /// After an error: what the layer would have handed on, where that does not depend on its input, so that the
+    /// layers behind it are still checked.
+    let private presumed layer =
+        match layer with
+        | Layer.Linear(features, _) when features > 0 -> Some(Shape.Features features)
+        | _ -> None
+
+    let private join segments segment = if segments = "" then segment else $"{segments}.{segment}"
+
+    let private tensors path layer got =
+        let spec role suffix dims = { Key = join path suffix; Dims = dims; Role = role }
+
+        match layer, got with
+        | Layer.Conv2d conv, Shape.Image(channels, _, _) -> [
+            spec Role.Weight "weight" [ conv.Channels; channels; conv.Kernel; conv.Kernel ]
+            if conv.Bias then
+                spec Role.Bias "bias" [ conv.Channels ]
+          ]
+        | Layer.BatchNorm2d, Shape.Image(channels, _, _) -> [
+            spec Role.Weight "weight" [ channels ]
+            spec Role.Bias "bias" [ channels ]
+            spec Role.RunningMean "running_mean" [ channels ]
+            spec Role.RunningVar "running_var" [ channels ]
+            spec Role.NumBatchesTracked "num_batches_tracked" []
+          ]
+        | Layer.Linear(features, bias), Shape.Features count -> [
+            spec Role.Weight "weight" [ features; count ]
+            if bias then
+                spec Role.Bias "bias" [ features ]
+          ]
+        | _ -> []
+
+    let private layerMacs layer got out =
+        match layer, got with
+        | Layer.Conv2d conv, Shape.Image(channels, _, _) ->
+            Shape.elements out * int64 channels * int64 conv.Kernel * int64 conv.Kernel
+        | Layer.Linear(features, _), Shape.Features count -> int64 features * int64 count
+        | _ -> 0L
+
+    /// What branches of these shapes come together to.
+    let private joined join shapes =
+        let differ = Error(ShapeProblem.BranchesDiffer(join, shapes))
+
+        let stacked (shape: int -> Shape) rest counts =
+            let count = List.sumBy int64 counts
+            let elements = Shape.volume (count :: rest)
+
+            if elements > largest then
+                Error(ShapeProblem.TooLarge elements)
+            else
+                Ok(shape (int count))
+
+        let all pick =
+            let picked = List.choose pick shapes
+            if picked.Length = shapes.Length then Some picked else None
+
+        match join, shapes with
+        | _, [] -> Error ShapeProblem.NoBranches
+        | Join.Sum, first :: rest -> if List.forall ((=) first) rest then Ok first else differ
+        | Join.Concat, Shape.Image(_, height, width) :: _ ->
+            all (function
+                | Shape.Image(channels, h, w) when h = height && w = width -> Some channels
+                | _ -> None)
+            |> Option.map (stacked (fun count -> Shape.Image(count, height, width)) [ int64 height; int64 width ])
+            |> Option.defaultValue differ
+        | Join.Concat, Shape.Features _ :: _ ->
+            all (function
+                | Shape.Features count -> Some count
+                | Shape.Image _ -> None)
+            |> Option.map (stacked Shape.Features [])
+            |> Option.defaultValue differ
+
+    /// Paths of the members of a chain or a fork: a named one brings its own segment, a sole unnamed one adds none,
+    /// and several unnamed ones are told apart by their place. What holds nothing needs no place.
+    let private memberPaths path members =
+        let needsPlace net =
+            match net with
+            | Net.Named _
+            | Net.Chain [] -> false
+            | _ -> true
+
+        let several = members |> List.filter needsPlace |> List.length > 1
+
+        members
+        |> List.mapi (fun place net -> if several && needsPlace net then join path (string place) else path)
+
+    /// Works out every path and shape of `net` for inputs of `input`, without allocating a tensor.
+    /// All errors are reported, not only the first; one error never shows up again as a consequence further on.
+    let elaborate (input: Shape) (net: Net) : Result<Plan, ShapeError list> =
+        let errors = ResizeArray<ShapeError>()
+        let keys = System.Collections.Generic.HashSet<string>()
+
+        let report path part problem = errors.Add { Path = path; Part = part; Problem = problem }
+
+        /// `None` stands for a shape that an error has made unknown.
+        let rec walk path (input: Shape option) net : Plan option * Shape option =
+            match net with
+            | Net.Layer layer -> walkLayer path input layer
+            | Net.Named(segment, inner) ->
+                if segment = "" || segment.Contains '.' then
+                    report path "Named" (ShapeProblem.BadName segment)
+
+                walk (join path segment) input inner
+            | Net.Chain members ->
+                let plans, out =
+                    List.zip (memberPaths path members) members
+                    |> List.mapFold (fun shape (path, net) -> walk path shape net) input
+
+                node path input out (PlanNode.Chain(List.choose id plans)), out
+            | Net.Fork(how, branches) ->
+                let plans, outs =
+                    List.zip (memberPaths path branches) branches
+                    |> List.map (fun (path, net) -> walk path input net)
+                    |> List.unzip
+
+                let out =
+                    if List.forall Option.isSome outs then
+                        match joined how (List.choose id outs) with
+                        | Ok shape -> Some shape
+                        | Error problem ->
+                            report path (string how) problem
+                            None
+                    else
+                        None
+
+                node path input out (PlanNode.Fork(how, List.choose id plans)), out
+
+        and walkLayer path input layer =
+            let bad = badSettings layer
+            bad |> List.iter (report path (Layer.name layer))
+
+            match input, bad with
+            | Some got, [] ->
+                match outcome layer got with
+                | Ok out ->
+                    let tensors = tensors path layer got
+
+                    for tensor in tensors do
+                        if not (keys.Add tensor.Key) then
+                            report path (Layer.name layer) (ShapeProblem.SharedKey tensor.Key)
+
+                    tensors
+                    |> List.tryFind (fun tensor -> tensor.Elements > largest)
+                    |> Option.iter (fun tensor ->
+                        report path (Layer.name layer) (ShapeProblem.TooLarge tensor.Elements))
+
+                    let layerPlan = { Layer = layer; Tensors = tensors; Macs = layerMacs layer got out }
+
+                    node path input (Some out) (PlanNode.Layer layerPlan), Some out
+                | Error problem ->
+                    report path (Layer.name layer) problem
+                    None, presumed layer
+            | _ -> None, presumed layer
+
+        and node path input out node =
+            Option.map2 (fun input out -> { Path = path; In = input; Out = out; Node = node }) input out
+
+        /// The input, if there can be one.
+        let possible =
+            let sides =
+                match input with
+                | Shape.Image(channels, height, width) -> [ "channels", channels; "height", height; "width", width ]
+                | Shape.Features count -> [ "features", count ]
+
+            match List.choose (atLeast 1) sides with
+            | [] when Shape.elements input > largest -> [ ShapeProblem.TooLarge(Shape.elements input) ]
+            | problems -> problems
+            |> List.map (report "" "Input")
+            |> fun problems -> if problems.IsEmpty then Some input else None
+
+        match walk "" possible net with
+        | Some plan, _ when errors.Count = 0 -> Ok plan
+        | _ -> Error(List.ofSeq errors)
+
+    /// All layers in the order in which PyTorch constructs them.
+    let rec layers (plan: Plan) : (Plan * LayerPlan) list =
+        match plan.Node with
+        | PlanNode.Layer layer -> [ plan, layer ]
+        | PlanNode.Chain members
+        | PlanNode.Fork(_, members) -> List.collect layers members
+
+    /// The tensors of the state, in the order of PyTorch's `state_dict`.
+    let stateTensors plan : TensorSpec list = layers plan |> List.collect (fun (_, layer) -> layer.Tensors)
+
+    /// Numbers that are trained.
+    let parameterCount plan = stateTensors plan |> List.filter _.IsParameter |> List.sumBy _.Elements
+
+    /// Multiply-adds of convolutions and linear layers for one example.
+    let macs plan = layers plan |> List.sumBy (fun (_, layer) -> layer.Macs)

@@ -1,0 +1,42 @@
+namespace Hybrid
+
+/// Shape of one example, without the batch dimension.
+[<RequireQualifiedAccess>]
+type Shape =
+    /// A stack of feature maps; with the batch `[N, C, H, W]`.
+    | Image of channels: int * height: int * width: int
+    /// A plain vector; with the batch `[N, F]`.
+    | Features of count: int
+
+    override shape.ToString() =
+        match shape with
+        | Image(channels, height, width) -> $"{channels}×{height}×{width}"
+        | Features count -> string count
+
+[<RequireQualifiedAccess>]
+module Shape =
+
+    /// Dimensions in PyTorch's order, without the batch.
+    let dims shape =
+        match shape with
+        | Shape.Image(channels, height, width) -> [ channels; height; width ]
+        | Shape.Features count -> [ count ]
+
+    /// Product of some sides; the largest 64-bit number where it is larger still.
+    let volume (sides: int64 seq) =
+        let times product side =
+            if side > 1L && product > System.Int64.MaxValue / side then
+                System.Int64.MaxValue
+            else
+                product * side
+
+        Seq.fold times 1L sides
+
+    /// Numbers in one example.
+    let elements shape = dims shape |> Seq.map int64 |> volume
+
+    /// Length of one side after a window has slid over it, as PyTorch counts it (rounded down); 0 where the window
+    /// does not fit.
+    let slide kernel stride padding side =
+        let room = int64 side + 2L * int64 padding - int64 kernel
+        if room < 0L then 0L else room / int64 stride + 1L

@@ -1,0 +1,209 @@
+namespace Hybrid
+
+open System
+open System.IO
+open System.Text
+open System.Text.Json
+
+/// A network as JSON text, for checkpoints and for people:
+///
+/// `[{"name":"0","net":{"conv2d":{"channels":64,"kernel":3,"stride":1,"padding":1,"bias":true}}},"batchnorm2d","relu"]`
+///
+/// A chain is an array. A layer is PyTorch's name in lower case: alone where it has no settings, otherwise as the key
+/// of its settings. `{"concat":[]}` and `{"sum":[]}` are forks, `{"name":"blocks","net":[]}` names what is below it.
+[<RequireQualifiedAccess>]
+module StoredNet =
+
+    /// Objects and arrays inside one another; a named part takes two. Far more than any network needs, and far fewer
+    /// than the stack holds.
+    let private depth = 256
+
+    let private key layer = (Layer.name layer).ToLowerInvariant()
+
+    /// Layers without settings, by their keys.
+    let private plain =
+        [
+            Layer.BatchNorm2d
+            Layer.AdaptiveAvgPool2d
+            Layer.Flatten
+            yield! Activation.named |> List.map (snd >> Layer.Activation)
+        ]
+        |> List.map (fun layer -> key layer, layer)
+
+    let rec private writeNet (json: Utf8JsonWriter) net =
+        let within (key: string) write =
+            json.WriteStartObject()
+            json.WritePropertyName key
+            write ()
+            json.WriteEndObject()
+
+        let array nets =
+            json.WriteStartArray()
+            nets |> List.iter (writeNet json)
+            json.WriteEndArray()
+
+        let settings layer (numbers: (string * int) list) (switches: (string * bool) list) =
+            within (key layer) (fun () ->
+                json.WriteStartObject()
+                numbers |> List.iter json.WriteNumber
+                switches |> List.iter json.WriteBoolean
+                json.WriteEndObject())
+
+        match net with
+        | Net.Layer(Layer.Conv2d conv as layer) ->
+            let numbers = [
+                "channels", conv.Channels
+                "kernel", conv.Kernel
+                "stride", conv.Stride
+                "padding", conv.Padding
+            ]
+
+            settings layer numbers [ "bias", conv.Bias ]
+        | Net.Layer(Layer.MaxPool2d pool | Layer.AvgPool2d pool as layer) ->
+            settings layer [ "kernel", pool.Kernel; "stride", pool.Stride; "padding", pool.Padding ] []
+        | Net.Layer(Layer.Linear(features, bias) as layer) -> settings layer [ "features", features ] [ "bias", bias ]
+        | Net.Layer(Layer.BatchNorm2d | Layer.AdaptiveAvgPool2d | Layer.Flatten | Layer.Activation _ as layer) ->
+            json.WriteStringValue(key layer)
+        | Net.Chain nets -> array nets
+        | Net.Fork(Join.Concat, branches) -> within "concat" (fun () -> array branches)
+        | Net.Fork(Join.Sum, branches) -> within "sum" (fun () -> array branches)
+        | Net.Named(segment, inner) ->
+            within "name" (fun () ->
+                json.WriteStringValue segment
+                json.WritePropertyName "net"
+                writeNet json inner)
+
+    /// One line of JSON, from which `read` makes the same network again. Throws `InvalidOperationException` where the
+    /// network is nested deeper than `read` follows.
+    let write (net: Net) : string =
+        use stream = new MemoryStream()
+        use json = new Utf8JsonWriter(stream, JsonWriterOptions(MaxDepth = depth))
+        writeNet json net
+        json.Flush()
+        Encoding.UTF8.GetString(stream.ToArray())
+
+    /// Ends the reading; never leaves this file.
+    exception private Refused of string
+
+    let private refuse place problem = raise (Refused $"network at {place}: {problem}")
+
+    let private wrong place expected (json: JsonElement) =
+        let raw = json.GetRawText()
+        let got = if raw.Length > 60 then raw[..59] + "…" else raw
+        refuse place $"expected {expected}, got {got}"
+
+    /// Finds a value of an object that has exactly these keys.
+    let private fields place (keys: string list) (json: JsonElement) =
+        if json.ValueKind <> JsonValueKind.Object then
+            let keys = String.concat ", " keys
+            wrong place $"an object with the keys {keys}" json
+
+        for property in json.EnumerateObject() do
+            if not (List.contains property.Name keys) then
+                refuse place (Suggest.unknown "key" keys property.Name)
+
+        for key in keys do
+            if not (fst (json.TryGetProperty key)) then
+                refuse place $"the key {key} is missing"
+
+        fun (key: string) -> $"{place}.{key}", json.GetProperty key
+
+    let private int (place, json: JsonElement) =
+        let mutable number = 0
+
+        if json.ValueKind = JsonValueKind.Number && json.TryGetInt32 &number then
+            number
+        else
+            wrong place "a whole number" json
+
+    let private bool (place, json: JsonElement) =
+        match json.ValueKind with
+        | JsonValueKind.True -> true
+        | JsonValueKind.False -> false
+        | _ -> wrong place "true or false" json
+
+    let private text (place, json: JsonElement) =
+        match json.ValueKind with
+        | JsonValueKind.String -> string (json.GetString())
+        | _ -> wrong place "text" json
+
+    let private pool place json : Pool2d =
+        let at = fields place [ "kernel"; "stride"; "padding" ] json
+
+        {
+            Kernel = int (at "kernel")
+            Stride = int (at "stride")
+            Padding = int (at "padding")
+        }
+
+    let private conv place json : Conv2d =
+        let at = fields place [ "channels"; "kernel"; "stride"; "padding"; "bias" ] json
+
+        {
+            Channels = int (at "channels")
+            Kernel = int (at "kernel")
+            Stride = int (at "stride")
+            Padding = int (at "padding")
+            Bias = bool (at "bias")
+        }
+
+    let private linear place json =
+        let at = fields place [ "features"; "bias" ] json
+        Layer.Linear(int (at "features"), bool (at "bias"))
+
+    let rec private readNet place (json: JsonElement) : Net =
+        match json.ValueKind with
+        | JsonValueKind.Array -> Net.Chain(readAll place json)
+        | JsonValueKind.String ->
+            let given = string (json.GetString())
+
+            match List.tryFind (fun (key, _) -> key = given) plain with
+            | Some(_, layer) -> Net.Layer layer
+            | None -> refuse place (Suggest.unknown "layer" (List.map fst plain) given)
+        | JsonValueKind.Object -> readObject place json
+        | _ -> wrong place "a layer, a chain or a fork" json
+
+    and private readAll place json =
+        if json.ValueKind <> JsonValueKind.Array then
+            wrong place "an array" json
+
+        json.EnumerateArray()
+        |> Seq.mapi (fun index member' -> readNet $"{place}[{index}]" member')
+        |> List.ofSeq
+
+    /// The object's one key says what it is; a name stands beside what it names.
+    and private readObject place json =
+        let forms: (string * (string -> JsonElement -> Net)) list = [
+            "conv2d", (fun place json -> Net.Layer(Layer.Conv2d(conv place json)))
+            "maxpool2d", (fun place json -> Net.Layer(Layer.MaxPool2d(pool place json)))
+            "avgpool2d", (fun place json -> Net.Layer(Layer.AvgPool2d(pool place json)))
+            "linear", (fun place json -> Net.Layer(linear place json))
+            "concat", (fun place json -> Net.Fork(Join.Concat, readAll place json))
+            "sum", (fun place json -> Net.Fork(Join.Sum, readAll place json))
+        ]
+
+        let keys = [ for property in json.EnumerateObject() -> property.Name ]
+
+        if List.contains "name" keys || List.contains "net" keys then
+            let at = fields place [ "name"; "net" ] json
+            Net.Named(text (at "name"), readNet $"{place}.net" (snd (at "net")))
+        else
+            match keys |> List.map (fun key -> key, List.tryFind (fun (form, _) -> form = key) forms) with
+            | [ key, Some(_, form) ] -> form $"{place}.{key}" (json.GetProperty key)
+            | (key, None) :: _ -> refuse place (Suggest.unknown "key" ("name" :: List.map fst forms) key)
+            | _ -> wrong place "an object with one key" json
+
+    /// The network that `write` stored. What is unknown, missing, twice there or of a wrong type is refused by name and
+    /// place.
+    let read (text: string) : Result<Net, string> =
+        try
+            use document =
+                JsonDocument.Parse(text, JsonDocumentOptions(MaxDepth = depth, AllowDuplicateProperties = false))
+
+            Ok(readNet "$" document.RootElement)
+        with
+        | Refused problem -> Error problem
+        // Text that is no JSON, that nests too deeply, or that spells characters which do not exist.
+        | :? JsonException
+        | :? ArgumentException
+        | :? InvalidOperationException as error -> Error $"network: not the JSON of a network: {error.Message}"
