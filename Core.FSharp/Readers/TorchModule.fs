@@ -1,0 +1,88 @@
+namespace Hybrid
+
+open System
+open TorchSharp
+
+/// One segment of a path, so that TorchSharp names the tensors below it as PyTorch does.
+[<Sealed>]
+type private Segment() =
+    inherit torch.nn.Module("Segment")
+
+    member segment.Child(name: string) =
+        let known =
+            segment.named_children ()
+            |> Seq.tryPick (fun struct (child, m) -> if child = name then Some(m :?> Segment) else None)
+
+        match known with
+        | Some child -> child
+        | None ->
+            let child = new Segment()
+            segment.register_module (name, child)
+            child
+
+    member segment.Own(name: string, tensor: Tensor) =
+        match tensor with
+        | :? Modules.Parameter as parameter -> segment.register_parameter (name, parameter)
+        | buffer -> segment.register_buffer (name, buffer)
+
+/// A plan as a TorchSharp module over `weights`, which it owns. Its `state_dict` has PyTorch's keys.
+/// Reads `[N, C, H, W]` or `[N, F]`, as the plan's input says, and gives logits `[N, classes]` (or whatever the plan's
+/// output is). What lies between is released as soon as it has been read, but for what autograd keeps.
+[<Sealed>]
+type TorchModule(weights: Weights) as this =
+    inherit torch.nn.Module<Tensor, Tensor>("Hybrid")
+
+    let run = Forward.compile weights
+
+    do
+        let root = new Segment()
+
+        for spec in weights.Specs do
+            let segments = spec.Key.Split '.'
+            let owner = (root, Array.take (segments.Length - 1) segments) ||> Array.fold _.Child
+            owner.Own(Array.last segments, weights[spec.Key])
+
+        // The root's own children and tensors become the module's: a segment of its own would prefix every key.
+        for struct (name, child) in root.named_children () do
+            this.register_module (name, child)
+
+        for spec in weights.Specs do
+            if not (spec.Key.Contains '.') then
+                match weights[spec.Key] with
+                | :? Modules.Parameter as parameter -> this.register_parameter (spec.Key, parameter)
+                | buffer -> this.register_buffer (spec.Key, buffer)
+
+    member _.Weights = weights
+
+    member _.Plan = weights.Plan
+
+    override this.forward(x: Tensor) =
+        if this.training then
+            weights.CountBatch()
+
+        run.Invoke(x, false, this.training)
+
+    /// A module stays where it was built: its parameters are views into one tensor, and copies would tear them apart.
+    override _._to(_: torch.Device, _: torch.ScalarType, _: bool) : torch.nn.Module =
+        raise (NotSupportedException "build the module on its device and in its precision")
+
+    override _._to(_: DeviceType, _: int, _: bool) : torch.nn.Module =
+        raise (NotSupportedException "build the module on its device")
+
+    override _._to(_: torch.ScalarType, _: bool) : torch.nn.Module =
+        raise (NotSupportedException "build the module in its precision")
+
+    override _.Dispose(disposing: bool) =
+        if disposing then
+            (weights :> IDisposable).Dispose()
+
+        base.Dispose disposing
+
+[<RequireQualifiedAccess>]
+module TorchModule =
+
+    /// Builds the module with fresh weights drawn from `generator`.
+    let create (placement: Placement) (initialisation: Initialisation) (generator: torch.Generator) (plan: Plan) =
+        let weights = new Weights(plan, placement)
+        Draw.initialise initialisation generator weights
+        new TorchModule(weights)
