@@ -1,0 +1,203 @@
+namespace Hybrid
+
+open System
+open TorchSharp
+
+/// A labelled set of images of one size, held as bytes.
+type Dataset = {
+    /// `[N, 3, H, W]`, uint8.
+    Pixels: Tensor
+    /// `[N]`, int64.
+    Labels: Tensor
+    /// Names in the order of the labels.
+    Classes: string array
+} with
+
+    member data.Count = int data.Pixels.shape[0]
+
+    /// Shape of one image.
+    member data.Shape =
+        let size = data.Pixels.shape
+        Shape.Image(int size[1], int size[2], int size[3])
+
+    interface IDisposable with
+        member data.Dispose() =
+            data.Pixels.Dispose()
+            data.Labels.Dispose()
+
+/// Mean and standard deviation of each channel, of pixels scaled to 0..1.
+type Normalisation = { Mean: float array; Std: float array }
+
+/// Images ready for a network, and their labels.
+type Batch = {
+    /// `[N, C, H, W]`, normalised.
+    Images: Tensor
+    /// `[N]`, int64.
+    Labels: Tensor
+} with
+
+    member batch.Count = int batch.Images.shape[0]
+
+    interface IDisposable with
+        member batch.Dispose() =
+            batch.Images.Dispose()
+            batch.Labels.Dispose()
+
+[<RequireQualifiedAccess>]
+module Dataset =
+
+    /// Bytes in channels-last order, `[N, H, W, 3]`, as image decoders give them.
+    let ofBytes (images: byte array) (labels: int64 array) height width (classes: string array) : Dataset =
+        use _ = torch.NewDisposeScope()
+        let pixels = torch.tensor(images).view(labels.LongLength, int64 height, int64 width, 3L)
+
+        {
+            Pixels = pixels.permute(0L, 3L, 1L, 2L).contiguous().DetachFromDisposeScope()
+            Labels = torch.tensor(labels).DetachFromDisposeScope()
+            Classes = classes
+        }
+
+    /// The images at some places, in that order.
+    let select (places: Tensor) (data: Dataset) : Dataset = {
+        data with
+            Pixels = data.Pixels.index_select (0L, places)
+            Labels = data.Labels.index_select (0L, places)
+    }
+
+    /// The first `count` images, or all where there are fewer.
+    let take count (data: Dataset) : Dataset =
+        let count = int64 (min count data.Count)
+
+        {
+            data with
+                Pixels = data.Pixels.narrow(0L, 0L, count).clone()
+                Labels = data.Labels.narrow(0L, 0L, count).clone()
+        }
+
+    /// Places of the training and of the validation images, as PyTorch's `random_split` takes them from
+    /// `count` images right after `manual_seed(seed)`.
+    let splitPlaces (seed: int64) count validation =
+        use generator = new torch.Generator(uint64 seed, torch.CPU)
+        use order = torch.randperm (int64 count, generator = generator)
+        let training = int64 (count - validation)
+        order.narrow(0L, 0L, training).clone(), order.narrow(0L, training, int64 validation).clone()
+
+    /// The same data on another device.
+    let onto (device: torch.Device) (data: Dataset) : Dataset = {
+        data with
+            Pixels = data.Pixels.``to`` device
+            Labels = data.Labels.``to`` device
+    }
+
+[<RequireQualifiedAccess>]
+module Normalisation =
+
+    /// Images to look at in one go: bounds the memory for the wide numbers.
+    let private chunk = 1000
+
+    /// Of all pixels of a set, to the eight digits in which such figures are published.
+    let ofDataset (data: Dataset) : Normalisation =
+        use _ = torch.NewDisposeScope()
+        let channels = data.Pixels.shape[1]
+        let sums = torch.zeros (channels, dtype = Nullable torch.ScalarType.Int64)
+        let squares = torch.zeros (channels, dtype = Nullable torch.ScalarType.Int64)
+
+        for start in 0..chunk .. data.Count - 1 do
+            use _ = torch.NewDisposeScope()
+            let count = min chunk (data.Count - start)
+
+            let pixels =
+                data.Pixels.narrow(0L, int64 start, int64 count).``to``(torch.CPU).``to`` torch.ScalarType.Int64
+
+            sums.add_ (pixels.sum [| 0L; 2L; 3L |]) |> ignore
+            squares.add_ (pixels.mul_(pixels).sum [| 0L; 2L; 3L |]) |> ignore
+
+        let numbers = float (data.Pixels.numel () / channels)
+
+        let mean = sums.data<int64>().ToArray() |> Array.map (fun sum -> float sum / numbers / 255.0)
+
+        let std =
+            squares.data<int64>().ToArray()
+            |> Array.map2 (fun mean square -> sqrt (float square / numbers / (255.0 * 255.0) - mean * mean)) mean
+
+        {
+            Mean = mean |> Array.map (fun x -> Math.Round(x, 8))
+            // A channel that never changes is left as it is.
+            Std = std |> Array.map (fun x -> if x < 1e-8 then 1.0 else Math.Round(x, 8))
+        }
+
+    /// Bytes, as floats, to what the network reads: scaled by 255, then normalised.
+    let apply (normalisation: Normalisation) (pixels: Tensor) =
+        let channel (values: float array) =
+            let values = torch.tensor(values).view(1L, values.LongLength, 1L, 1L)
+            values.``to`` (pixels.dtype, pixels.device)
+
+        pixels.div_(scalar 255.0).sub_(channel normalisation.Mean).div_(channel normalisation.Std)
+
+/// How images of a set become batches.
+type Feed = {
+    Data: Dataset
+    Normalisation: Normalisation
+    Placement: Placement
+    BatchSize: int
+    Augment: Augmentation list
+}
+
+[<RequireQualifiedAccess>]
+module Batch =
+
+    let private outOfScope (tensor: Tensor) =
+        tensor.MoveToOuterDisposeScope() |> ignore
+        tensor
+
+    /// The images at `places` `[N]`, augmented by numbers from `generator`, normalised, on the feed's device and in
+    /// its precision and layout.
+    let read (feed: Feed) (generator: torch.Generator) (places: Tensor) : Batch =
+        use _ = torch.NewDisposeScope()
+        use _ = torch.no_grad ()
+        let pixels = feed.Data.Pixels.index_select (0L, places)
+
+        // Half precision has too few digits for the pixels' arithmetic.
+        let working =
+            match feed.Placement.DType with
+            | torch.ScalarType.Float64 -> torch.ScalarType.Float64
+            | _ -> torch.ScalarType.Float32
+
+        let images = Augment.apply feed.Augment generator (pixels.``to`` working)
+        let normalised = Normalisation.apply feed.Normalisation images
+
+        {
+            Images =
+                normalised.``to`` (feed.Placement.DType, feed.Placement.Device)
+                |> Layout.apply feed.Placement.Layout
+                |> outOfScope
+            Labels = feed.Data.Labels.index_select(0L, places).``to`` feed.Placement.Device |> outOfScope
+        }
+
+    /// Number of batches in an epoch.
+    let count dropLast (feed: Feed) =
+        if dropLast then
+            feed.Data.Count / feed.BatchSize
+        else
+            (feed.Data.Count + feed.BatchSize - 1) / feed.BatchSize
+
+    /// Batches of one epoch from number `first` on, in a new order each epoch if `shuffle`. Each batch is the
+    /// reader's to dispose.
+    let epoch (feed: Feed) (seed: int64) shuffle dropLast epoch first : Batch seq =
+        seq {
+            let device = feed.Data.Pixels.device
+
+            use order =
+                if shuffle then
+                    use generator = Randomness.generator seed Purpose.Shuffle epoch 0
+                    torch.randperm(int64 feed.Data.Count, generator = generator).``to`` device
+                else
+                    torch.arange (int64 feed.Data.Count, device = device)
+
+            for number in first .. count dropLast feed - 1 do
+                let start = number * feed.BatchSize
+                let size = min feed.BatchSize (feed.Data.Count - start)
+                use generator = Randomness.generator seed Purpose.Augment epoch number
+                use places = order.narrow (0L, int64 start, int64 size)
+                yield read feed generator places
+        }

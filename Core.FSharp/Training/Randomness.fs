@@ -1,0 +1,40 @@
+namespace Hybrid
+
+open TorchSharp
+
+/// What random numbers are drawn for. Each use has its own numbers, so that one more draw in one place moves none of
+/// the others.
+[<RequireQualifiedAccess>]
+type Purpose =
+    | Shuffle
+    | Augment
+
+/// Generators named by what they are for. The numbers of a step follow from the run's seed and the step's place in
+/// the run alone: a run that is taken up again in the middle draws what it would have drawn.
+[<RequireQualifiedAccess>]
+module Randomness =
+
+    /// Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014: the finaliser of SplitMix64.
+    let private mix (x: uint64) =
+        let x = (x ^^^ (x >>> 30)) * 0xBF58476D1CE4E5B9UL
+        let x = (x ^^^ (x >>> 27)) * 0x94D049BB133111EBUL
+        x ^^^ (x >>> 31)
+
+    let private golden = 0x9E3779B97F4A7C15UL
+
+    /// Seed of the generator for one purpose, one epoch and one batch of a run.
+    let derive (seed: int64) purpose (epoch: int) (batch: int) =
+        let purpose =
+            match purpose with
+            | Purpose.Shuffle -> 1UL
+            | Purpose.Augment -> 2UL
+
+        [ purpose; uint64 epoch; uint64 batch ]
+        |> List.fold (fun state word -> mix (state + golden * (word + 1UL))) (mix (uint64 seed + golden))
+        // libtorch's generator looks at 32 bits of its seed.
+        |> fun hash -> int64 (hash >>> 32)
+
+    /// A generator on the CPU, whatever the device of the run, so that every device sees the same numbers.
+    let generator seed purpose epoch batch =
+        let generator = new torch.Generator(uint64 (derive seed purpose epoch batch), torch.CPU)
+        generator

@@ -1,0 +1,82 @@
+namespace Hybrid
+
+/// Everything that decides a run besides the network and the data.
+type Recipe = {
+    Epochs: int
+    /// Ends the run after this many steps, wherever it is in an epoch; 0 for no limit.
+    MaxSteps: int64
+    BatchSize: int
+    Objective: Objective
+    Optimizer: Optimizer
+    LearningRate: float
+    Schedule: Schedule
+    Augment: Augmentation list
+    Shuffle: bool
+    /// Leaves out a last batch that is smaller than the others.
+    DropLast: bool
+    Seed: int64
+    /// Steps between two reports of the training loss.
+    LogEvery: int
+}
+
+[<RequireQualifiedAccess>]
+module Recipe =
+
+    let sgd = Optimizer.Sgd { Momentum = 0.9; Dampening = 0.0; Nesterov = false; WeightDecay = 1e-4 }
+
+    let adamW =
+        Optimizer.Adam {
+            Beta1 = 0.9
+            Beta2 = 0.999
+            Epsilon = 1e-8
+            WeightDecay = 1e-4
+            Decoupled = true
+        }
+
+    let adam =
+        Optimizer.Adam {
+            Beta1 = 0.9
+            Beta2 = 0.999
+            Epsilon = 1e-8
+            WeightDecay = 1e-4
+            Decoupled = false
+        }
+
+    let rmsProp = Optimizer.RmsProp { Alpha = 0.99; Epsilon = 1e-8; Momentum = 0.0; WeightDecay = 1e-4 }
+
+    /// Optimisers by name, each with the learning rate it starts from where none is given.
+    let optimizers = [ "sgd", (sgd, 0.1); "adamw", (adamW, 1e-3); "adam", (adam, 1e-3); "rmsprop", (rmsProp, 1e-3) ]
+
+    /// The tutorial's recipe for a model: SGD for the residual networks, AdamW (there called Adam) for the others;
+    /// 180 epochs, a tenth of the rate after 100 and after 150.
+    let published (model: Model) : Recipe =
+        let optimizer, rate =
+            match model.Name with
+            | "ResNet"
+            | "ResNetPreAct" -> sgd, 0.1
+            | _ -> adamW, 1e-3
+
+        {
+            Epochs = 180
+            MaxSteps = 0L
+            BatchSize = 128
+            Objective = Objective.CrossEntropy 0.0
+            Optimizer = optimizer
+            LearningRate = rate
+            Schedule = Schedule.Milestones([ 100; 150 ], 0.1)
+            Augment = Augment.tutorial
+            Shuffle = true
+            DropLast = true
+            Seed = 42L
+            LogEvery = 50
+        }
+
+    /// The published recipe cut down to a few minutes, with its two milestones at the same places in the run.
+    let short epochs (model: Model) =
+        let at share = max 1 (int (round (share * float epochs)))
+
+        {
+            published model with
+                Epochs = epochs
+                Schedule = Schedule.Milestones([ at 0.6; at 0.85 ], 0.1)
+        }

@@ -1,0 +1,125 @@
+namespace Hybrid
+
+open System.Text.Json.Nodes
+
+/// What a checkpoint and a run's folder say of the network and of how it was trained, in the words of the tutorial's
+/// own checkpoints: `model_name`, `model_hparams`, `optimizer_name`, `optimizer_hparams`.
+[<RequireQualifiedAccess>]
+module StoredRun =
+
+    let private number (value: float) = JsonValue.Create value :> JsonNode
+
+    let private whole (value: int64) = JsonValue.Create value :> JsonNode
+
+    let private text (value: string) = JsonValue.Create value :> JsonNode
+
+    let private flag (value: bool) = JsonValue.Create value :> JsonNode
+
+    let private wholes (values: int seq) = JsonArray [| for value in values -> whole (int64 value) |] :> JsonNode
+
+    let private record (fields: (string * JsonNode) seq) =
+        let result = JsonObject()
+
+        for key, value in fields do
+            result.Add(key, value)
+
+        result
+
+    let private hparam value =
+        match value with
+        | Hparam.Int n -> whole (int64 n)
+        | Hparam.Ints numbers -> wholes numbers
+        | Hparam.Text word -> text word
+
+    let private model (model: Model) = [
+        "model_name", text model.Name
+        "model_hparams", record [ for key, value in model.Hparams -> key, hparam value ] :> JsonNode
+    ]
+
+    let private optimizer (recipe: Recipe) =
+        let fields =
+            match recipe.Optimizer with
+            | Optimizer.Sgd p -> [
+                "momentum", number p.Momentum
+                "dampening", number p.Dampening
+                "nesterov", flag p.Nesterov
+                "weight_decay", number p.WeightDecay
+              ]
+            | Optimizer.Adam p -> [
+                "betas", JsonArray(number p.Beta1, number p.Beta2) :> JsonNode
+                "eps", number p.Epsilon
+                "weight_decay", number p.WeightDecay
+              ]
+            | Optimizer.RmsProp p -> [
+                "alpha", number p.Alpha
+                "eps", number p.Epsilon
+                "momentum", number p.Momentum
+                "weight_decay", number p.WeightDecay
+              ]
+
+        record (("lr", number recipe.LearningRate) :: fields)
+
+    let private schedule (recipe: Recipe) =
+        match recipe.Schedule with
+        | Schedule.Constant -> record [ "name", text "constant" ]
+        | Schedule.Milestones(epochs, gamma) ->
+            record [ "name", text "milestones"; "milestones", wholes epochs; "gamma", number gamma ]
+
+    let private augmentation change =
+        let range (low: float, high: float) = JsonArray(number low, number high) :> JsonNode
+
+        match change with
+        | Augmentation.HorizontalFlip p -> record [ "name", text "horizontal_flip"; "p", number p ]
+        | Augmentation.RandomResizedCrop(area, ratio) ->
+            record [ "name", text "random_resized_crop"; "scale", range area; "ratio", range ratio ]
+
+    let private smoothing (recipe: Recipe) =
+        match recipe.Objective with
+        | Objective.CrossEntropy share -> share
+
+    /// What rebuilds a network.
+    let ofModel (it: Model) : JsonObject = record (model it)
+
+    /// What rebuilds a network and repeats its training.
+    let ofRun (it: Model) (recipe: Recipe) : JsonObject =
+        record [
+            yield! model it
+            "optimizer_name", text (Optimizer.name recipe.Optimizer)
+            "optimizer_hparams", optimizer recipe :> JsonNode
+            "schedule", schedule recipe :> JsonNode
+            "augment", JsonArray [| for change in recipe.Augment -> augmentation change :> JsonNode |] :> JsonNode
+            "label_smoothing", number (smoothing recipe)
+            "epochs", whole (int64 recipe.Epochs)
+            "max_steps", whole recipe.MaxSteps
+            "batch_size", whole (int64 recipe.BatchSize)
+            "shuffle", flag recipe.Shuffle
+            "drop_last", flag recipe.DropLast
+            "seed", whole recipe.Seed
+            "log_every", whole (int64 recipe.LogEvery)
+        ]
+
+    let private asText (node: JsonNode | null) =
+        match node with
+        | :? JsonArray as items -> items |> Seq.map string |> String.concat ","
+        | null -> ""
+        | node -> string node
+
+    /// The network that stored hyperparameters describe: under `model_hparams` if there, else among the rest.
+    /// `name` and `overrides` win over what is stored.
+    let toModel (stored: JsonObject) (name: string) (overrides: (string * string) list) : Result<Model, string> =
+        let storedName =
+            match stored["model_name"] with
+            | null -> ""
+            | node -> string node
+
+        let wanted = if name = "" then storedName else name
+
+        if wanted = "" then
+            Error "the checkpoint does not name its network: say which it is with --model"
+        else
+            let own =
+                match stored["model_hparams"] with
+                | :? JsonObject as fields -> [ for field in fields -> field.Key, asText field.Value ]
+                | _ -> []
+
+            Catalogue.find wanted (own @ overrides)
