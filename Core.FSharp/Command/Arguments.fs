@@ -1,0 +1,252 @@
+namespace Hybrid.Command
+
+open Argu
+
+/// What each option means; shown by `--help`.
+module private Usage =
+    let data = "what to learn from: shapes (default), cifar10[:DIR], cifar100[:DIR]"
+    let valSize = "images taken from train for validation (default: a tenth; CIFAR: 5000)"
+    let splitSeed = "seed of that split, drawn as PyTorch's random_split draws it (default: 42)"
+    let limit split = $"only the first N images of the {split} split"
+    let model = "the network (default: ResNet): GoogleNet, ResNet, ResNetPreAct, DenseNet"
+    let hparam = "a hyperparameter of the network as KEY=VALUE, repeatable; lists as 16,32,64"
+    let checkpoint = "a .safetensors file, or a checkpoint of PyTorch Lightning or torch.save"
+    let seed = "everything random in the run (default: 42)"
+    let device = "auto (default), cpu, cuda, cuda:N, mps"
+    let precision = "float32 (default), float64, bfloat16"
+    let threads = "libtorch's threads (default: the machine's cores)"
+    let json = "print the result as one JSON object on the last line of stdout; all else goes to stderr"
+    let batchSize = "images in a batch (default: 128)"
+
+    let trimMemory =
+        "leave the C library's allocator as it is (slower: memory goes back to the system at once)"
+
+[<RequireQualifiedAccess>]
+type TrainArgument =
+    | [<Unique>] Data of string
+    | [<Unique>] Val_Size of int
+    | [<Unique>] Split_Seed of int64
+    | [<Unique>] Limit_Train of int
+    | [<Unique>] Limit_Val of int
+    | [<Unique>] Limit_Test of int
+    | [<Unique>] Model of string
+    | Hparam of string
+    | [<Unique>] Init of string
+    | [<Unique>] Epochs of int
+    | [<Unique>] Max_Steps of int64
+    | [<Unique>] Batch_Size of int
+    | [<Unique>] Optimizer of string
+    | [<Unique>] Lr of float
+    | [<Unique>] Momentum of float
+    | [<Unique>] Weight_Decay of float
+    | [<Unique>] Nesterov
+    | [<Unique>] Schedule of string
+    | [<Unique>] Milestones of string
+    | [<Unique>] Gamma of float
+    | [<Unique>] Label_Smoothing of float
+    | [<Unique>] Augment of string
+    | [<Unique>] No_Shuffle
+    | [<Unique>] No_Drop_Last
+    | [<Unique>] Monitor of string
+    | [<Unique>] Mode of string
+    | [<Unique>] Patience of int
+    | [<Unique>] Log_Every of int
+    | [<Unique>] Out of string
+    | [<Unique>] Seed of int64
+    | [<Unique>] Device of string
+    | [<Unique>] Precision of string
+    | [<Unique>] Threads of int
+    | [<Unique>] Trim_Memory
+    | [<Unique>] Json
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Data _ -> Usage.data
+            | Val_Size _ -> Usage.valSize
+            | Split_Seed _ -> Usage.splitSeed
+            | Limit_Train _ -> Usage.limit "train"
+            | Limit_Val _ -> Usage.limit "val"
+            | Limit_Test _ -> Usage.limit "test"
+            | Model _ -> Usage.model
+            | Hparam _ -> Usage.hparam
+            | Init _ -> "start from the weights of this checkpoint"
+            | Epochs _ -> "times through the training images (default: CIFAR 180, shapes 8)"
+            | Max_Steps _ -> "end after this many steps, wherever in an epoch that is"
+            | Batch_Size _ -> Usage.batchSize
+            | Optimizer _ -> "sgd, adamw, adam, rmsprop (default: the model's published one)"
+            | Lr _ -> "learning rate (default: the optimiser's: sgd 0.1, others 0.001)"
+            | Momentum _ -> "of sgd (default: 0.9) and rmsprop (default: 0)"
+            | Weight_Decay _ -> "pull of the weights towards zero (default: 0.0001)"
+            | Nesterov -> "look ahead along the momentum (sgd)"
+            | Schedule _ -> "constant, milestones (default)"
+            | Milestones _ ->
+                "epochs after which the rate falls (default: CIFAR 100,150; shapes after 60% and 85% of the epochs)"
+            | Gamma _ -> "factor at each milestone (default: 0.1)"
+            | Label_Smoothing _ -> "share of each label spread over all classes (default: 0)"
+            | Augment _ -> "tutorial (default: random flips and crops) or none"
+            | No_Shuffle -> "read the training images in their order"
+            | No_Drop_Last -> "train on the last batch of an epoch even if it is smaller"
+            | Monitor _ -> "what the best checkpoint is best in: val_acc (default), val_loss, train_acc, train_loss"
+            | Mode _ -> "max or min (default: what suits the monitored metric)"
+            | Patience _ -> "end after this many epochs without a better monitored metric"
+            | Log_Every _ -> "steps between two records of the training loss (default: 50)"
+            | Out _ -> "folder that the run's folder version_N is made in (default: runs/MODEL)"
+            | Seed _ -> Usage.seed
+            | Device _ -> Usage.device
+            | Precision _ -> Usage.precision
+            | Threads _ -> Usage.threads
+            | Trim_Memory -> Usage.trimMemory
+            | Json -> Usage.json
+
+[<RequireQualifiedAccess>]
+type TestArgument =
+    | [<Unique>] Checkpoint of string
+    | [<Unique>] Data of string
+    | [<Unique>] Split of string
+    | [<Unique>] Val_Size of int
+    | [<Unique>] Split_Seed of int64
+    | [<Unique>] Limit_Train of int
+    | [<Unique>] Limit_Val of int
+    | [<Unique>] Limit_Test of int
+    | [<Unique>] Model of string
+    | Hparam of string
+    | [<Unique>] Batch_Size of int
+    | [<Unique>] Device of string
+    | [<Unique>] Precision of string
+    | [<Unique>] Threads of int
+    | [<Unique>] Trim_Memory
+    | [<Unique>] Json
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Checkpoint _ -> Usage.checkpoint
+            | Data _ ->
+                "what to test on (default: what the checkpoint was trained on): shapes, cifar10[:DIR], cifar100[:DIR]"
+            | Split _ -> "train, val or test (default)"
+            | Val_Size _ -> Usage.valSize
+            | Split_Seed _ -> Usage.splitSeed
+            | Limit_Train _ -> Usage.limit "train"
+            | Limit_Val _ -> Usage.limit "val"
+            | Limit_Test _ -> Usage.limit "test"
+            | Model _ -> "the network, where the checkpoint does not name it"
+            | Hparam _ -> Usage.hparam
+            | Batch_Size _ -> Usage.batchSize
+            | Device _ -> Usage.device
+            | Precision _ -> Usage.precision
+            | Threads _ -> Usage.threads
+            | Trim_Memory -> Usage.trimMemory
+            | Json -> Usage.json
+
+[<RequireQualifiedAccess>]
+type SummaryArgument =
+    | [<Unique>] Model of string
+    | Hparam of string
+    | [<Unique>] Checkpoint of string
+    | [<Unique>] Input of string
+    | [<Unique>] Json
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Model _ -> Usage.model
+            | Hparam _ -> Usage.hparam
+            | Checkpoint _ -> Usage.checkpoint
+            | Input _ -> "channels, height and width of one image (default: 3x32x32)"
+            | Json -> Usage.json
+
+[<RequireQualifiedAccess>]
+type CompareArgument =
+    | [<Unique>] Models of string
+    | [<Unique>] Checkpoints of string
+    | [<Unique>] Data of string
+    | [<Unique>] Val_Size of int
+    | [<Unique>] Split_Seed of int64
+    | [<Unique>] Limit_Train of int
+    | [<Unique>] Limit_Val of int
+    | [<Unique>] Limit_Test of int
+    | [<Unique>] Epochs of int
+    | [<Unique>] Batch_Size of int
+    | [<Unique>] Out of string
+    | [<Unique>] Seed of int64
+    | [<Unique>] Device of string
+    | [<Unique>] Precision of string
+    | [<Unique>] Threads of int
+    | [<Unique>] Trim_Memory
+    | [<Unique>] Json
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Models _ -> "networks separated by commas (default: GoogleNet,ResNet,ResNetPreAct,DenseNet)"
+            | Checkpoints _ -> "folder with MODEL.ckpt, .pt or .safetensors: a model found there is not trained"
+            | Data _ -> Usage.data
+            | Val_Size _ -> Usage.valSize
+            | Split_Seed _ -> Usage.splitSeed
+            | Limit_Train _ -> Usage.limit "train"
+            | Limit_Val _ -> Usage.limit "val"
+            | Limit_Test _ -> Usage.limit "test"
+            | Epochs _ -> "times through the training images (default: CIFAR 180, shapes 8)"
+            | Batch_Size _ -> Usage.batchSize
+            | Out _ -> "folder that the runs' folders are made in (default: runs)"
+            | Seed _ -> Usage.seed
+            | Device _ -> Usage.device
+            | Precision _ -> Usage.precision
+            | Threads _ -> Usage.threads
+            | Trim_Memory -> Usage.trimMemory
+            | Json -> Usage.json
+
+[<RequireQualifiedAccess>]
+type ExportArgument =
+    | [<Unique>] Checkpoint of string
+    | [<Unique>] To of string
+    | [<Unique>] Model of string
+    | Hparam of string
+    | [<Unique>] Json
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Checkpoint _ -> Usage.checkpoint
+            | To _ ->
+                "file to write; its ending decides: .safetensors, .pt (a state dict), .ckpt (PyTorch Lightning reads it)"
+            | Model _ -> "the network, where the checkpoint does not name it"
+            | Hparam _ -> Usage.hparam
+            | Json -> Usage.json
+
+[<RequireQualifiedAccess>]
+type DoctorArgument =
+    | [<Unique>] Device of string
+    | [<Unique>] Threads of int
+    | [<Unique>] Trim_Memory
+    | [<Unique>] Json
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Device _ -> Usage.device
+            | Threads _ -> Usage.threads
+            | Trim_Memory -> Usage.trimMemory
+            | Json -> Usage.json
+
+[<RequireQualifiedAccess>]
+type Verb =
+    | [<CliPrefix(CliPrefix.None)>] Train of ParseResults<TrainArgument>
+    | [<CliPrefix(CliPrefix.None)>] Test of ParseResults<TestArgument>
+    | [<CliPrefix(CliPrefix.None)>] Summary of ParseResults<SummaryArgument>
+    | [<CliPrefix(CliPrefix.None)>] Export of ParseResults<ExportArgument>
+    | [<CliPrefix(CliPrefix.None)>] Compare of ParseResults<CompareArgument>
+    | [<CliPrefix(CliPrefix.None)>] Doctor of ParseResults<DoctorArgument>
+    | [<Unique>] Version
+
+    interface IArgParserTemplate with
+        member verb.Usage =
+            match verb with
+            | Train _ -> "fit a model, keep the best, test it, write the run's folder"
+            | Test _ -> "evaluate a checkpoint on a split"
+            | Summary _ -> "layers, shapes, parameters and multiply-adds; nothing is allocated"
+            | Export _ -> "write a checkpoint in another format"
+            | Compare _ -> "several models under one protocol, as one table"
+            | Doctor _ -> "what was found on this machine, and what to do about what is missing"
+            | Version -> "print the version"

@@ -1,0 +1,133 @@
+namespace Hybrid.Command
+
+open System
+open System.Collections.Generic
+open Hybrid
+
+[<RequireQualifiedAccess>]
+type Split =
+    | Train
+    | Val
+    | Test
+
+    override split.ToString() =
+        match split with
+        | Train -> "train"
+        | Val -> "val"
+        | Test -> "test"
+
+/// Which images. A limit of -1 is none.
+type DataRequest = {
+    Source: DataSource
+    ValSize: int Nullable
+    SplitSeed: int64
+    LimitTrain: int
+    LimitVal: int
+    LimitTest: int
+}
+
+[<RequireQualifiedAccess>]
+module DataRequest =
+
+    /// How many of `count` training images are held back for validation.
+    let validationImages (request: DataRequest) count =
+        let usual =
+            match request.Source with
+            | DataSource.Shapes -> count / 10
+            // A set cut short keeps the same share.
+            | DataSource.Cifar10 _
+            | DataSource.Cifar100 _ -> if count >= 10_000 then 5000 else count / 10
+
+        let wanted = if request.ValSize.HasValue then request.ValSize.Value else usual
+
+        if wanted < count then
+            Ok wanted
+        else
+            Error $"--val-size is {wanted}, expected fewer than the {count} training images"
+
+[<RequireQualifiedAccess>]
+type Precision =
+    | Float32
+    | Float64
+    | BFloat16
+
+/// Where and how to compute.
+type MachineRequest = {
+    /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
+    Device: string
+    Precision: Precision
+    /// 0 for the machine's cores.
+    Threads: int
+    /// Leaves the C library's allocator as it is.
+    TrimMemory: bool
+}
+
+/// A model by name. An empty name stands for the default, or for what a checkpoint says of itself.
+type ModelRequest = { Name: string; Hparams: IReadOnlyList<struct (string * string)> }
+
+/// Which epoch is the best one.
+type MonitorRequest = {
+    /// `val_acc`, `val_loss`, `train_acc` or `train_loss`.
+    Metric: string
+    HigherIsBetter: bool
+    /// Epochs without a better value after which the run ends; 0 for never.
+    Patience: int
+}
+
+type TrainRequest = {
+    Data: DataRequest
+    Model: ModelRequest
+    Machine: MachineRequest
+    Changes: RecipeChanges
+    Monitor: MonitorRequest
+    /// Empty for none.
+    Init: string
+    /// Empty for the default.
+    Out: string
+    Json: bool
+}
+
+type TestRequest = {
+    Checkpoint: string
+    Data: DataRequest
+    /// False where the data is to be what the checkpoint was trained on.
+    SourceGiven: bool
+    Split: Split
+    Model: ModelRequest
+    BatchSize: int
+    Machine: MachineRequest
+    Json: bool
+}
+
+type SummaryRequest = {
+    Model: ModelRequest
+    /// Empty for none.
+    Checkpoint: string
+    Input: Shape
+    Json: bool
+}
+
+type ExportRequest = { Checkpoint: string; To: string; Model: ModelRequest; Json: bool }
+
+type CompareRequest = {
+    Models: IReadOnlyList<string>
+    /// Empty for none.
+    Checkpoints: string
+    Train: TrainRequest
+}
+
+type DoctorRequest = { Machine: MachineRequest; Json: bool }
+
+/// What the user asks for, checked as far as it can be without looking at the machine or at a file.
+[<RequireQualifiedAccess>]
+type Request =
+    | Train of TrainRequest
+    | Test of TestRequest
+    | Summary of SummaryRequest
+    | Export of ExportRequest
+    | Compare of CompareRequest
+    | Doctor of DoctorRequest
+    /// Text that answers the request: help or a version.
+    | Show of Text: string
+    /// What was wrong, and what is allowed.
+    | Wrong of Message: string

@@ -1,0 +1,173 @@
+namespace Hybrid
+
+open System
+open System.Collections.Generic
+open System.Text.Json.Nodes
+open TorchSharp
+open Hybrid.Command
+
+/// The request cannot be met: the message says what was wrong and what is allowed.
+type WrongRequestException(message: string) =
+    inherit Exception(message)
+
+[<AutoOpen>]
+module private Answers =
+
+    let orThrow result =
+        match result with
+        | Ok value -> value
+        | Error message -> raise (WrongRequestException message)
+
+/// The core as C# sees it: compiled last, nothing but hand-overs.
+[<AbstractClass; Sealed>]
+type CommandLine =
+    /// What a command line, without the program's name, asks for.
+    static member Read(arguments: string array) : Request = Parse.commandLine arguments
+
+[<AbstractClass; Sealed>]
+type Models =
+    static member Names: IReadOnlyList<string> = Catalogue.names
+
+    /// A model of the zoo for a number of classes. Hyperparameters that are given win.
+    static member Find(request: ModelRequest, classes: int) : Model =
+        let name = if request.Name = "" then "ResNet" else request.Name
+        let given = [ for struct (key, value) in request.Hparams -> key, value ]
+        let own = if classes > 0 then [ "num_classes", string classes ] else []
+        Catalogue.find name (own @ given) |> orThrow
+
+    /// The model that a checkpoint's hyperparameters describe.
+    static member Restore(stored: JsonObject, request: ModelRequest) : Model =
+        StoredRun.toModel stored request.Name [ for struct (key, value) in request.Hparams -> key, value ]
+        |> orThrow
+
+    /// What rebuilds the model.
+    static member Describe(model: Model) : JsonObject = StoredRun.ofModel model
+
+    /// What rebuilds the model and repeats its training.
+    static member Describe(model: Model, recipe: Recipe) : JsonObject = StoredRun.ofRun model recipe
+
+    /// Every shape of the model for inputs of this shape. Throws with all errors where one does not work.
+    static member Plan(model: Model, input: Shape) : Plan =
+        Plan.elaborate input model.Net
+        |> Result.mapError (fun errors ->
+            let lines = errors |> List.map (fun error -> "  " + string error)
+            let shown = lines |> List.truncate 20
+            let more = lines.Length - shown.Length
+            let rest = if more > 0 then [ $"  and {more} more" ] else []
+            String.concat "\n" ($"{model.Name} does not work on images of {input}:" :: shown @ rest))
+        |> orThrow
+
+    static member Summarise(plan: Plan) : Summary = Summary.ofPlan plan
+
+    static member StateTensors(plan: Plan) : IReadOnlyList<TensorSpec> = Plan.stateTensors plan
+
+    /// A module with weights drawn from `seed`.
+    static member Build(model: Model, plan: Plan, placement: Placement, seed: int64) : TorchModule =
+        use generator = new torch.Generator(uint64 seed, torch.CPU)
+        TorchModule.create placement model.Initialisation generator plan
+
+[<AbstractClass; Sealed>]
+type Datasets =
+    /// Bytes `[N, H, W, 3]` and their labels.
+    static member OfBytes(images: byte array, labels: int64 array, height: int, width: int, classes: string array) =
+        Dataset.ofBytes images labels height width classes
+
+    /// Training and validation images, as PyTorch's `random_split` takes them; the validation part may be empty.
+    static member Split(data: Dataset, request: DataRequest) : struct (Dataset * Dataset) =
+        let validation = DataRequest.validationImages request data.Count |> orThrow
+
+        if validation = 0 then
+            struct (data, Dataset.take 0 data)
+        else
+            let training, held = Dataset.splitPlaces request.SplitSeed data.Count validation
+            use training = training
+            use held = held
+            struct (Dataset.select training data, Dataset.select held data)
+
+    /// The first images, as many as asked for; a negative number asks for all.
+    static member Limit(data: Dataset, count: int) : Dataset = if count < 0 then data else Dataset.take count data
+
+    static member Normalisation(data: Dataset) : Normalisation = Normalisation.ofDataset data
+
+    static member Onto(data: Dataset, device: torch.Device) : Dataset = Dataset.onto device data
+
+[<AbstractClass; Sealed>]
+type Training =
+    /// The recipe of a model on some data, with what the command line changes in it.
+    static member Recipe(source: DataSource, model: Model, changes: RecipeChanges) : Recipe =
+        RecipeChanges.apply source model changes |> orThrow
+
+    /// A run over `train`, validated after each epoch on `validation` unless that is empty.
+    static member Fit
+        (recipe: Recipe, network: TorchModule, train: Dataset, validation: Dataset, normalisation: Normalisation)
+        : Fit =
+        let feed augment data = {
+            Data = data
+            Normalisation = normalisation
+            Placement = network.Weights.Placement
+            BatchSize = recipe.BatchSize
+            Augment = augment
+        }
+
+        let trainFeed = feed recipe.Augment train
+
+        if Batch.count recipe.DropLast trainFeed = 0 then
+            raise (
+                WrongRequestException
+                    $"{train.Count} training images are fewer than one batch of {recipe.BatchSize}: lower --batch-size or give --no-drop-last"
+            )
+
+        new Fit(recipe, network, trainFeed, (if validation.Count = 0 then None else Some(feed [] validation)))
+
+    /// Mean loss and hits of a network on images that it is not trained on.
+    static member Evaluate
+        (network: TorchModule, data: Dataset, normalisation: Normalisation, batchSize: int)
+        : Metrics =
+        Loop.evaluate (Objective.CrossEntropy 0.0) network {
+            Data = data
+            Normalisation = normalisation
+            Placement = network.Weights.Placement
+            BatchSize = batchSize
+            Augment = []
+        }
+
+    static member OptimizerName(recipe: Recipe) : string = Optimizer.name recipe.Optimizer
+
+[<AbstractClass; Sealed>]
+type Placements =
+    /// How tensors are held on a device in a precision. Double precision is for comparing, not for speed: it keeps
+    /// PyTorch's memory layout, for which alone libtorch has double-precision convolutions worth the name.
+    static member For(device: torch.Device, precision: Precision) : Placement =
+        match precision with
+        | Precision.Float64 -> {
+            Device = device
+            DType = torch.ScalarType.Float64
+            Layout = Layout.Contiguous
+          }
+        | Precision.BFloat16 -> {
+            Device = device
+            DType = torch.ScalarType.BFloat16
+            Layout = Layout.ChannelsLast
+          }
+        | Precision.Float32 -> {
+            Device = device
+            DType = torch.ScalarType.Float32
+            Layout = Layout.ChannelsLast
+          }
+
+[<AbstractClass; Sealed>]
+type Requests =
+    /// A request for a model that names none: what is stored decides.
+    static member Unnamed: ModelRequest = { Name = ""; Hparams = [||] }
+
+    /// The same request for another model.
+    static member WithModel(request: TrainRequest, name: string) : TrainRequest = {
+        request with
+            Model = { Name = name; Hparams = [||] }
+    }
+
+    /// The same request for the data that a checkpoint names.
+    static member WithSource(request: DataRequest, source: string) : DataRequest = {
+        request with
+            Source = Parse.source source |> orThrow
+    }
