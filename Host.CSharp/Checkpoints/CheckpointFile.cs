@@ -1,0 +1,61 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Hybrid.Host.Checkpoints;
+
+/// <summary>What any checkpoint file comes down to, before a model's names and shapes are known.</summary>
+/// <param name="Format">"safetensors", "torch.save zip" or "torch.save legacy".</param>
+/// <param name="Tensors">The state dict in file order, under the names that the network uses.</param>
+/// <param name="HyperParameters">What rebuilds the network, as the file has it; null where it says nothing.</param>
+/// <param name="Metadata">Single values stored beside the weights: epoch, global_step, versions; for safetensors
+/// its strings.</param>
+public sealed record Checkpoint(
+    string Format,
+    IReadOnlyList<StoredTensor> Tensors,
+    JsonObject? HyperParameters,
+    JsonObject Metadata
+);
+
+/// <summary>Reads a checkpoint of any format that Hybrid takes, recognised by content and not by its name.</summary>
+public static class CheckpointFile
+{
+    /// <summary>The metadata key under which a safetensors file carries its hyperparameters as a JSON object.
+    /// </summary>
+    public const string HyperParametersKey = "hyper_parameters";
+
+    /// <summary>Reads and checks the whole file; nothing outside it is touched.</summary>
+    /// <exception cref="Runtime.RequestException">No such file, a folder, or an empty file.</exception>
+    /// <exception cref="Runtime.WorkException">The file is in no known format, truncated, corrupted or hostile; the
+    /// message names file and reason in one line.</exception>
+    public static Checkpoint Read(string path) => FileBytes.Parse(path, Parse);
+
+    private static Checkpoint Parse(ReadOnlyMemory<byte> file) =>
+        PyTorchArchive.Recognises(file.Span) ? PyTorchArchive.Parse(file)
+        : Safetensors.Recognises(file.Span) ? FromSafetensors(Safetensors.Parse(file))
+        : throw new BrokenFileException("is neither a safetensors file nor an archive of torch.save");
+
+    private static Checkpoint FromSafetensors(WeightFile file)
+    {
+        var metadata = new JsonObject();
+        foreach (var (key, value) in file.Metadata)
+            if (key != HyperParametersKey)
+                metadata.Add(key, JsonValue.Create(value));
+        var stored = file.Metadata.GetValueOrDefault(HyperParametersKey);
+        return new Checkpoint("safetensors", file.Tensors, stored is null ? null : HyperParameters(stored), metadata);
+    }
+
+    private static JsonObject HyperParameters(string json)
+    {
+        try
+        {
+            var options = new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 64 };
+            if (JsonNode.Parse(json, documentOptions: options) is JsonObject parsed)
+                return parsed;
+        }
+        catch (JsonException)
+        {
+            // Falls through to the one message for text that is no JSON object.
+        }
+        throw new BrokenFileException($"its metadata {HyperParametersKey} is not a JSON object");
+    }
+}

@@ -1,0 +1,53 @@
+using Hybrid.Host.Runtime;
+
+namespace Hybrid.Host.Checkpoints;
+
+/// <summary>
+/// A checkpoint's bytes in one block. Tensors are windows on this block, so that what a file makes us allocate is
+/// its own length, plus at most that once more for tensors that are stored strided.
+/// </summary>
+internal static class FileBytes
+{
+    /// <summary>Reads the file and hands its bytes to <paramref name="parse"/>.</summary>
+    /// <exception cref="RequestException">No such file, a folder, or an empty file.</exception>
+    /// <exception cref="WorkException">It cannot be read, or <paramref name="parse"/> found it broken.</exception>
+    public static T Parse<T>(string path, Func<ReadOnlyMemory<byte>, T> parse)
+    {
+        var bytes = Load(path);
+        try
+        {
+            return parse(bytes);
+        }
+        catch (BrokenFileException e)
+        {
+            throw new WorkException($"{path}: {e.Message}", e);
+        }
+    }
+
+    private static byte[] Load(string path)
+    {
+        if (string.IsNullOrWhiteSpace(path) || path.Contains('\0'))
+            throw new RequestException("the checkpoint's path is empty or not a path");
+        if (Directory.Exists(path))
+            throw new RequestException($"{path}: is a folder, not a checkpoint file");
+        try
+        {
+            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            if (stream.Length == 0)
+                throw new RequestException($"{path}: is empty");
+            if (stream.Length > Array.MaxLength)
+                throw new WorkException($"{path}: has {stream.Length} bytes; checkpoints of up to 2 GiB are read");
+            var bytes = GC.AllocateUninitializedArray<byte>((int)stream.Length);
+            stream.ReadExactly(bytes);
+            return bytes;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new RequestException($"{path}: no such file");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new WorkException($"{path}: cannot be read: {e.Message}", e);
+        }
+    }
+}

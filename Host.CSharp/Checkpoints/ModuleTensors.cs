@@ -1,0 +1,105 @@
+using Hybrid.Host.Runtime;
+using static TorchSharp.torch;
+
+namespace Hybrid.Host.Checkpoints;
+
+/// <summary>Between a module's tensors and the byte blocks of files.</summary>
+public static class ModuleTensors
+{
+    /// <summary>A copy of the state in the order of the state dict, in PyTorch's memory layout.</summary>
+    public static IReadOnlyList<StoredTensor> Read(TorchModule network)
+    {
+        using var noGrad = no_grad();
+        return [.. network.Weights.Specs.Select(spec => Read(spec.Key, network.Weights[spec.Key]))];
+    }
+
+    /// <summary>A copy of one tensor under a name.</summary>
+    public static StoredTensor Read(string name, Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        var plain = tensor.detach().cpu().contiguous();
+        return new StoredTensor(name, DTypeOf(plain.dtype), plain.shape, plain.bytes.ToArray());
+    }
+
+    /// <summary>
+    /// Copies a file's tensors into a module. Names and shapes are compared first, so that a failed load leaves the
+    /// module as it was.
+    /// </summary>
+    /// <exception cref="WorkException">Tensors are missing, too many, or of other shapes.</exception>
+    public static void Write(TorchModule network, IReadOnlyList<StoredTensor> tensors, string file)
+    {
+        var specs = network.Weights.Specs;
+        Compare(specs, tensors, file);
+        var given = tensors.ToDictionary(tensor => tensor.Name);
+        using var noGrad = no_grad();
+        foreach (var spec in specs)
+        {
+            using var scope = NewDisposeScope();
+            network.Weights[spec.Key].copy_(ToTensor(given[spec.Key]));
+        }
+    }
+
+    /// <summary>Compares names and shapes; looks at no element.</summary>
+    /// <exception cref="WorkException">Tensors are missing, too many, or of other shapes.</exception>
+    public static void Compare(IReadOnlyList<TensorSpec> specs, IReadOnlyList<StoredTensor> tensors, string file)
+    {
+        var given = tensors.ToDictionary(tensor => tensor.Name);
+        var problems = new List<string>();
+        foreach (var spec in specs)
+        {
+            long[] wanted = [.. spec.Dims.Select(dim => (long)dim)];
+            if (!given.Remove(spec.Key, out var tensor))
+                problems.Add($"{spec.Key} is missing");
+            else if (!tensor.Shape.SequenceEqual(wanted))
+                problems.Add($"{spec.Key} is {Show(tensor.Shape)}, expected {Show(wanted)}");
+        }
+        problems.AddRange(given.Keys.Select(key => $"{key} is not of this network"));
+        if (problems.Count > 0)
+        {
+            var shown = string.Join("; ", problems.Take(3));
+            var more = problems.Count > 3 ? $"; and {problems.Count - 3} more" : "";
+            throw new WorkException($"'{file}' does not fit the network: {shown}{more}");
+        }
+    }
+
+    /// <summary>A new tensor with a copy of the stored elements, on the CPU.</summary>
+    public static Tensor ToTensor(StoredTensor stored)
+    {
+        var tensor = empty(stored.Shape, ScalarTypeOf(stored.DType));
+        stored.Bytes.Span.CopyTo(tensor.bytes);
+        return tensor;
+    }
+
+    private static string Show(long[] shape) => $"[{string.Join(", ", shape)}]";
+
+    private static DType DTypeOf(ScalarType type) =>
+        type switch
+        {
+            ScalarType.Float64 => DType.Float64,
+            ScalarType.Float32 => DType.Float32,
+            ScalarType.Float16 => DType.Float16,
+            ScalarType.BFloat16 => DType.BFloat16,
+            ScalarType.Int64 => DType.Int64,
+            ScalarType.Int32 => DType.Int32,
+            ScalarType.Int16 => DType.Int16,
+            ScalarType.Int8 => DType.Int8,
+            ScalarType.Byte => DType.UInt8,
+            ScalarType.Bool => DType.Bool,
+            _ => throw new NotSupportedException($"tensors of {type} are not stored"),
+        };
+
+    private static ScalarType ScalarTypeOf(DType type) =>
+        type switch
+        {
+            DType.Float64 => ScalarType.Float64,
+            DType.Float32 => ScalarType.Float32,
+            DType.Float16 => ScalarType.Float16,
+            DType.BFloat16 => ScalarType.BFloat16,
+            DType.Int64 => ScalarType.Int64,
+            DType.Int32 => ScalarType.Int32,
+            DType.Int16 => ScalarType.Int16,
+            DType.Int8 => ScalarType.Int8,
+            DType.UInt8 => ScalarType.Byte,
+            _ => ScalarType.Bool,
+        };
+}

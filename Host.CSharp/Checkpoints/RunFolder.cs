@@ -1,0 +1,102 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Hybrid.Command;
+using Hybrid.Host.Runtime;
+using YamlDotNet.Serialization;
+
+namespace Hybrid.Host.Checkpoints;
+
+/// <summary>
+/// The folder of one run, <c>ROOT/version_N</c>, laid out as Lightning's users know it. Gone again if the run came to
+/// nothing.
+/// </summary>
+public sealed class RunFolder : IDisposable
+{
+    private const string Prefix = "version_";
+    private bool _kept;
+
+    private RunFolder(string root) => Root = root;
+
+    public string Root { get; }
+
+    public string Checkpoints => Path.Combine(Root, "checkpoints");
+
+    public string Metrics => Path.Combine(Root, "metrics.csv");
+
+    /// <summary>Makes the next version: one above the highest that is there.</summary>
+    /// <exception cref="RequestException">Nothing can be written there.</exception>
+    public static RunFolder Create(string root)
+    {
+        try
+        {
+            var parent = Directory.CreateDirectory(root);
+            var next = parent.EnumerateDirectories(Prefix + "*").Select(Version).DefaultIfEmpty(-1).Max() + 1;
+            // Two runs may start at once: whoever makes the marker file in a folder first owns it.
+            while (!TryClaim(Path.Combine(parent.FullName, Prefix + next)))
+                next++;
+            return new RunFolder(Path.Combine(parent.FullName, Prefix + next));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new RequestException($"--out {root}: no run can be written there: {error.Message}");
+        }
+    }
+
+    /// <summary>Writes what decides the run as <c>hparams.yaml</c>.</summary>
+    public void WriteHyperParameters(JsonObject hyperParameters, string data, DataRequest request)
+    {
+        var all = (JsonObject)hyperParameters.DeepClone();
+        all["data"] = data;
+        all["split_seed"] = request.SplitSeed;
+        if (request.ValSize is { } valSize)
+            all["val_size"] = valSize;
+        var yaml = new SerializerBuilder().Build().Serialize(Plain(all)!);
+        File.WriteAllText(Path.Combine(Root, "hparams.yaml"), yaml.ReplaceLineEndings("\n"));
+    }
+
+    /// <summary>The run has something to show: its folder stays.</summary>
+    public void Keep() => _kept = true;
+
+    public void Dispose()
+    {
+        if (!_kept && Directory.Exists(Root) && !Directory.Exists(Checkpoints))
+            Directory.Delete(Root, recursive: true);
+    }
+
+    private static int Version(DirectoryInfo folder) =>
+        int.TryParse(folder.Name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var n)
+            ? n
+            : -1;
+
+    private static bool TryClaim(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        try
+        {
+            using var marker = new FileStream(Path.Combine(folder, "hparams.yaml"), FileMode.CreateNew);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>JSON as the lists, maps and values that the YAML library knows.</summary>
+    private static object? Plain(JsonNode? node) =>
+        node switch
+        {
+            JsonObject fields => fields.ToDictionary(field => field.Key, field => Plain(field.Value)),
+            JsonArray items => items.Select(Plain).ToList(),
+            JsonValue value => value.GetValueKind() switch
+            {
+                JsonValueKind.String => value.GetValue<string>(),
+                JsonValueKind.True => true,
+                JsonValueKind.False => false,
+                _ when value.TryGetValue<long>(out var whole) => whole,
+                _ => value.GetValue<double>(),
+            },
+            _ => null,
+        };
+}

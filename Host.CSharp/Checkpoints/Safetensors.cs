@@ -1,0 +1,220 @@
+using System.Buffers.Binary;
+using System.Text.Json;
+using System.Text.Unicode;
+
+namespace Hybrid.Host.Checkpoints;
+
+/// <summary>Named tensors and the strings stored beside them.</summary>
+/// <param name="Tensors">In the order of the file's header.</param>
+/// <param name="Metadata">The file's <c>__metadata__</c> strings; empty where it has none.</param>
+public sealed record WeightFile(IReadOnlyList<StoredTensor> Tensors, IReadOnlyDictionary<string, string> Metadata);
+
+/// <summary>
+/// The safetensors format: the header's length as u64, a JSON header that gives each tensor's dtype, shape and byte
+/// range, then the tensors' bytes without gaps. Source: the format's description in huggingface/safetensors.
+/// </summary>
+public static class Safetensors
+{
+    private const int LongestHeader = 100_000_000;
+
+    private static readonly (DType DType, string Name)[] Names =
+    [
+        (DType.Float64, "F64"),
+        (DType.Float32, "F32"),
+        (DType.Float16, "F16"),
+        (DType.BFloat16, "BF16"),
+        (DType.Int64, "I64"),
+        (DType.Int32, "I32"),
+        (DType.Int16, "I16"),
+        (DType.Int8, "I8"),
+        (DType.UInt8, "U8"),
+        (DType.Bool, "BOOL"),
+    ];
+
+    /// <summary>Reads a file and checks every length, range and shape in it.</summary>
+    /// <exception cref="Runtime.RequestException">No such file, a folder, or an empty file.</exception>
+    /// <exception cref="Runtime.WorkException">The file is truncated, inconsistent, or has an unknown dtype.
+    /// </exception>
+    public static WeightFile Read(string path) => FileBytes.Parse(path, Parse);
+
+    /// <summary>
+    /// Writes a file, in whole or not at all; equal arguments give equal bytes. The header keeps the given order,
+    /// the data goes by falling element size, so that every tensor is aligned to its elements.
+    /// </summary>
+    /// <exception cref="ArgumentException">Two tensors share a name, or one is called <c>__metadata__</c>.</exception>
+    /// <exception cref="Runtime.WorkException">The file cannot be written.</exception>
+    public static void Write(
+        string path,
+        IReadOnlyList<StoredTensor> tensors,
+        IReadOnlyDictionary<string, string> metadata
+    )
+    {
+        var laidOut = tensors.OrderByDescending(t => t.DType.Size()).ToList();
+        var starts = new Dictionary<string, long>();
+        var length = 0L;
+        foreach (var tensor in laidOut)
+        {
+            if (tensor.Name == "__metadata__" || !starts.TryAdd(tensor.Name, length))
+                throw new ArgumentException($"the tensor name '{tensor.Name}' is taken", nameof(tensors));
+            length += tensor.Bytes.Length;
+        }
+        var header = Header(tensors, starts, metadata);
+        AtomicFile.Write(
+            path,
+            stream =>
+            {
+                Span<byte> size = stackalloc byte[8];
+                BinaryPrimitives.WriteInt64LittleEndian(size, header.Length);
+                stream.Write(size);
+                stream.Write(header);
+                foreach (var tensor in laidOut)
+                    stream.Write(tensor.Bytes.Span);
+            }
+        );
+    }
+
+    internal static bool Recognises(ReadOnlySpan<byte> file) => file.Length > 8 && file[8] == '{';
+
+    internal static WeightFile Parse(ReadOnlyMemory<byte> file)
+    {
+        if (file.Length < 8)
+            throw new BrokenFileException("is too short to be a safetensors file");
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(file.Span);
+        if (length > LongestHeader || length > (ulong)(file.Length - 8))
+            throw new BrokenFileException($"claims a header of {length} bytes but has {file.Length} in all");
+        var header = file.Slice(8, (int)length);
+        var data = file[(8 + (int)length)..];
+        if (header.IsEmpty || header.Span[0] != '{' || !Utf8.IsValid(header.Span))
+            throw new BrokenFileException("its header is not JSON in UTF-8");
+        try
+        {
+            // Two of the same key would let two readers see two different files.
+            var options = new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 8 };
+            using var json = JsonDocument.Parse(header, options);
+            return Describe(json.RootElement, data);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            // The second is what System.Text.Json throws for escapes that are no text, such as a lone surrogate.
+            throw new BrokenFileException($"its header is malformed: {Quoted.Plain(e.Message)}");
+        }
+    }
+
+    private static WeightFile Describe(JsonElement header, ReadOnlyMemory<byte> data)
+    {
+        var metadata = new Dictionary<string, string>();
+        var tensors = new List<StoredTensor>();
+        var ranges = new List<(long Begin, long End)>();
+        foreach (var entry in header.EnumerateObject())
+        {
+            if (entry.Name == "__metadata__")
+            {
+                foreach (var item in Kind(entry.Value, JsonValueKind.Object, entry.Name).EnumerateObject())
+                    metadata.Add(item.Name, Kind(item.Value, JsonValueKind.String, entry.Name).GetString()!);
+                continue;
+            }
+            var (tensor, range) = Tensor(entry.Name, Kind(entry.Value, JsonValueKind.Object, entry.Name), data);
+            tensors.Add(tensor);
+            ranges.Add(range);
+        }
+        ranges.Sort();
+        var end = 0L;
+        foreach (var range in ranges)
+        {
+            if (range.Begin != end)
+                throw new BrokenFileException($"its tensors overlap or leave a gap at byte {end}");
+            end = range.End;
+        }
+        if (end != data.Length)
+            throw new BrokenFileException($"its tensors need {end} bytes of data but {data.Length} are there");
+        return new WeightFile(tensors, metadata);
+    }
+
+    private static (StoredTensor, (long, long)) Tensor(string name, JsonElement entry, ReadOnlyMemory<byte> data)
+    {
+        foreach (var field in entry.EnumerateObject())
+            if (field.Name is not ("dtype" or "shape" or "data_offsets"))
+                throw new BrokenFileException($"tensor {Quoted.Of(name)} has an unknown field {Quoted.Of(field.Name)}");
+        var dtypeName = Kind(Field(entry, name, "dtype"), JsonValueKind.String, name).GetString()!;
+        var known = Array.FindIndex(Names, pair => pair.Name == dtypeName);
+        if (known < 0)
+            throw new BrokenFileException($"tensor {Quoted.Of(name)} has the unknown dtype {Quoted.Of(dtypeName)}");
+        var dtype = Names[known].DType;
+        var shape = Numbers(Field(entry, name, "shape"), name);
+        var offsets = Numbers(Field(entry, name, "data_offsets"), name);
+        if (offsets.Length != 2 || offsets[0] > offsets[1] || offsets[1] > data.Length)
+            throw new BrokenFileException($"tensor {Quoted.Of(name)} lies outside the file");
+        if (!dtype.TryByteCount(shape, out var bytes) || bytes != offsets[1] - offsets[0])
+            throw new BrokenFileException($"tensor {Quoted.Of(name)} has a shape that does not fit its byte range");
+        var window = data.Slice((int)offsets[0], (int)bytes);
+        try
+        {
+            return (new StoredTensor(name, dtype, shape, window), (offsets[0], offsets[1]));
+        }
+        catch (ArgumentException e)
+        {
+            throw new BrokenFileException(e.Message);
+        }
+    }
+
+    private static JsonElement Field(JsonElement entry, string tensor, string field) =>
+        entry.TryGetProperty(field, out var value)
+            ? value
+            : throw new BrokenFileException($"tensor {Quoted.Of(tensor)} has no {field}");
+
+    private static JsonElement Kind(JsonElement value, JsonValueKind kind, string name) =>
+        value.ValueKind == kind
+            ? value
+            : throw new BrokenFileException($"header entry {Quoted.Of(name)} has a {value.ValueKind}, not a {kind}");
+
+    private static long[] Numbers(JsonElement value, string name) =>
+        [
+            .. Kind(value, JsonValueKind.Array, name)
+                .EnumerateArray()
+                .Select(item =>
+                    Kind(item, JsonValueKind.Number, name).TryGetInt64(out var number) && number >= 0
+                        ? number
+                        : throw new BrokenFileException(
+                            $"tensor {Quoted.Of(name)} has a size that is no natural number"
+                        )
+                ),
+        ];
+
+    private static byte[] Header(
+        IReadOnlyList<StoredTensor> tensors,
+        Dictionary<string, long> starts,
+        IReadOnlyDictionary<string, string> metadata
+    )
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            if (metadata.Count > 0)
+            {
+                json.WriteStartObject("__metadata__");
+                foreach (var (key, value) in metadata.OrderBy(item => item.Key, StringComparer.Ordinal))
+                    json.WriteString(key, value);
+                json.WriteEndObject();
+            }
+            foreach (var tensor in tensors)
+            {
+                json.WriteStartObject(tensor.Name);
+                json.WriteString("dtype", Array.Find(Names, pair => pair.DType == tensor.DType).Name);
+                json.WriteStartArray("shape");
+                foreach (var size in tensor.Shape)
+                    json.WriteNumberValue(size);
+                json.WriteEndArray();
+                json.WriteStartArray("data_offsets");
+                json.WriteNumberValue(starts[tensor.Name]);
+                json.WriteNumberValue(starts[tensor.Name] + tensor.Bytes.Length);
+                json.WriteEndArray();
+                json.WriteEndObject();
+            }
+            json.WriteEndObject();
+        }
+        while (buffer.Length % 8 != 0)
+            buffer.WriteByte((byte)' ');
+        return buffer.ToArray();
+    }
+}
