@@ -1,0 +1,39 @@
+using Hybrid.Command;
+
+namespace Hybrid.Host.Callbacks;
+
+/// <summary>
+/// Keeps the weights of the best epoch by the monitored metric, or of the last epoch where that metric is never
+/// measured. At any time one file, and that one whole.
+/// </summary>
+/// <param name="write">Writes the weights of this moment to a file.</param>
+public sealed class BestCheckpoint(MonitorRequest monitor, string folder, Action<string, EpochMetrics> write)
+    : EpochCallback
+{
+    /// <summary>The file that is kept; null before the first epoch has ended.</summary>
+    public string? File { get; private set; }
+
+    /// <summary>The epoch that it is of.</summary>
+    public EpochMetrics? Best { get; private set; }
+
+    protected override void OnEpoch(EpochMetrics metrics)
+    {
+        if (!IsBetter(metrics))
+            return;
+        Directory.CreateDirectory(folder);
+        var file = Path.Combine(folder, $"epoch={metrics.Epoch}-step={metrics.Step + 1}.safetensors");
+        write(file, metrics);
+        if (File is { } old && old != file)
+            System.IO.File.Delete(old);
+        (File, Best) = (file, metrics);
+    }
+
+    private bool IsBetter(EpochMetrics metrics)
+    {
+        var now = metrics.Named(monitor.Metric);
+        if (Best is null || double.IsNaN(now))
+            return true;
+        var best = Best.Named(monitor.Metric);
+        return double.IsNaN(best) || (monitor.HigherIsBetter ? now > best : now < best);
+    }
+}

@@ -1,0 +1,58 @@
+using System.Globalization;
+
+namespace Hybrid.Host.Callbacks;
+
+/// <summary>
+/// <c>metrics.csv</c> as Lightning's logger writes it: columns in alphabetical order, each record in a row of its own,
+/// what it does not say left empty.
+/// </summary>
+public sealed class CsvLog : ICallback, IDisposable
+{
+    private readonly StreamWriter _file;
+    private readonly string[] _columns;
+    private readonly string _rate;
+
+    public CsvLog(string path, string optimizer)
+    {
+        _rate = $"lr-{optimizer}";
+        _columns = ["epoch", "step", "train_loss", "train_acc", "val_loss", "val_acc", _rate];
+        Array.Sort(_columns, StringComparer.Ordinal);
+        _file = new StreamWriter(path) { NewLine = "\n" };
+        _file.WriteLine(string.Join(',', _columns));
+        _file.Flush();
+    }
+
+    public void On(TrainingEvent happened)
+    {
+        switch (happened)
+        {
+            case TrainingEvent.EpochStarted e:
+                Row(e.Epoch, e.Step, (_rate, e.LearningRate));
+                break;
+            case TrainingEvent.LossLogged e:
+                Row(e.Epoch, e.Step, ("train_loss", e.Loss));
+                break;
+            case TrainingEvent.EpochTrained e:
+                Row(e.Epoch, e.Step, ("train_acc", e.Accuracy));
+                break;
+            case TrainingEvent.EpochValidated e:
+                Row(e.Epoch, e.Step, ("val_acc", e.Accuracy), ("val_loss", e.Loss));
+                break;
+        }
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    private void Row(int epoch, long step, params ReadOnlySpan<(string Column, double Value)> values)
+    {
+        var fields = new string[_columns.Length];
+        void Set(string column, string text) => fields[Array.IndexOf(_columns, column)] = text;
+        Set("epoch", epoch.ToString(CultureInfo.InvariantCulture));
+        Set("step", step.ToString(CultureInfo.InvariantCulture));
+        foreach (var (column, value) in values)
+            Set(column, value.ToString("R", CultureInfo.InvariantCulture));
+        _file.WriteLine(string.Join(',', fields));
+        // A run may end at any moment: what is logged is in the file.
+        _file.Flush();
+    }
+}

@@ -1,0 +1,22 @@
+using Hybrid.Command;
+
+namespace Hybrid.Host.Callbacks;
+
+/// <summary>Ends a run whose monitored metric has not become better for some epochs.</summary>
+public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback
+{
+    private double _best = double.NaN;
+    private int _waited;
+
+    public override bool WantsStop => monitor.Patience > 0 && _waited >= monitor.Patience;
+
+    protected override void OnEpoch(EpochMetrics metrics)
+    {
+        var now = metrics.Named(monitor.Metric);
+        var better = double.IsNaN(_best) || (monitor.HigherIsBetter ? now > _best : now < _best);
+        if (better)
+            (_best, _waited) = (now, 0);
+        else
+            _waited++;
+    }
+}

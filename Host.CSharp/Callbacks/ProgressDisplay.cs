@@ -1,0 +1,89 @@
+using System.Diagnostics;
+using Hybrid.Host.Runtime;
+using Spectre.Console;
+
+namespace Hybrid.Host.Callbacks;
+
+/// <summary>One line an epoch, and on a terminal a bar for the epoch that runs.</summary>
+public sealed class ProgressDisplay(Output output) : EpochCallback
+{
+    private readonly Stopwatch _epoch = new();
+    private ProgressContext? _bars;
+    private ProgressTask? _bar;
+    private int _epochs;
+    private int _steps;
+    private long _firstStep;
+    private double _loss = double.NaN;
+
+    /// <summary>Runs the work with a place for bars on the terminal, if there is one.</summary>
+    public void Around(Action work)
+    {
+        if (!output.Live)
+        {
+            work();
+            return;
+        }
+        output
+            .People.Progress()
+            .AutoClear(true)
+            .HideCompleted(true)
+            .Columns(
+                new TaskDescriptionColumn { Alignment = Justify.Left },
+                new ProgressBarColumn(),
+                new PercentageColumn(),
+                new RemainingTimeColumn()
+            )
+            .Start(context =>
+            {
+                _bars = context;
+                work();
+            });
+    }
+
+    public override void On(TrainingEvent happened)
+    {
+        switch (happened)
+        {
+            case TrainingEvent.FitStarted e:
+                (_epochs, _steps) = (e.Epochs, e.StepsPerEpoch);
+                break;
+            case TrainingEvent.EpochStarted e:
+                _epoch.Restart();
+                _firstStep = e.Step;
+                _bar = _bars?.AddTask(Title(e.Epoch), maxValue: _steps);
+                break;
+            case TrainingEvent.LossLogged e:
+                _loss = e.Loss;
+                break;
+            case TrainingEvent.StepEnded e when _bar is not null:
+                _bar.Value = e.Batch + 1;
+                if (_epoch.Elapsed.TotalSeconds > 0.5)
+                    _bar.Description = $"{Title(e.Epoch)}  {Rate(e.Step)}{Loss()}";
+                break;
+            case TrainingEvent.Diverged e:
+                output.Line($"The loss of step {e.Step} (epoch {e.Epoch}) is {e.Loss}: the run ends here.");
+                break;
+        }
+        base.On(happened);
+    }
+
+    protected override void OnEpoch(EpochMetrics metrics)
+    {
+        _bar?.StopTask();
+        var parts = new List<string>
+        {
+            Title(metrics.Epoch),
+            $"train loss {metrics.TrainLoss:F4} acc {Output.Percent(metrics.TrainAccuracy)}",
+        };
+        if (!double.IsNaN(metrics.ValLoss))
+            parts.Add($"val loss {metrics.ValLoss:F4} acc {Output.Percent(metrics.ValAccuracy)}");
+        parts.Add($"{_epoch.Elapsed.TotalSeconds:F1} s");
+        output.Line(string.Join("  ", parts));
+    }
+
+    private string Title(int epoch) => $"epoch {epoch + 1}/{_epochs}";
+
+    private string Rate(long step) => $"{(step - _firstStep + 1) / _epoch.Elapsed.TotalSeconds:F1} steps/s";
+
+    private string Loss() => double.IsNaN(_loss) ? "" : $"  loss {_loss:F3}";
+}

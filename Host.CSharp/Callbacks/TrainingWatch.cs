@@ -1,0 +1,45 @@
+using Hybrid.Host.Runtime;
+
+namespace Hybrid.Host.Callbacks;
+
+/// <summary>Reads a run's events, hands each to the callbacks in turn, and stops reading when one wants to or when the
+/// user interrupts.</summary>
+public sealed class TrainingWatch(IReadOnlyList<ICallback> callbacks)
+{
+    /// <summary>Epochs that were trained to their end.</summary>
+    public int Epochs { get; private set; }
+
+    /// <summary>Steps that were taken.</summary>
+    public long Steps { get; private set; }
+
+    /// <summary>Where the loss stopped being a number, if it did.</summary>
+    public TrainingEvent.Diverged? Diverged { get; private set; }
+
+    public void Follow(IEnumerable<TrainingEvent> run)
+    {
+        foreach (var happened in run)
+        {
+            Count(happened);
+            foreach (var callback in callbacks)
+                callback.On(happened);
+            if (Interrupt.Asked || callbacks.Any(callback => callback.WantsStop))
+                return;
+        }
+    }
+
+    private void Count(TrainingEvent happened)
+    {
+        switch (happened)
+        {
+            case TrainingEvent.StepEnded e:
+                Steps = e.Step + 1;
+                break;
+            case TrainingEvent.EpochEnded e:
+                Epochs = e.Epoch + 1;
+                break;
+            case TrainingEvent.Diverged e:
+                Diverged = e;
+                break;
+        }
+    }
+}

@@ -1,0 +1,58 @@
+using Hybrid.Command;
+using Hybrid.Host.Checkpoints;
+using Hybrid.Host.Runtime;
+
+namespace Hybrid.Host.Commands;
+
+/// <summary><c>export</c>: writes a checkpoint in another format, by the ending of the file to write.</summary>
+public static class ExportCommand
+{
+    private static readonly string[] Endings = [".safetensors", ".pt", ".ckpt"];
+
+    public static int Run(ExportRequest request)
+    {
+        var output = new Output(request.Json);
+        var ending = Path.GetExtension(request.To).ToLowerInvariant();
+        if (!Endings.Contains(ending))
+            throw new RequestException($"--to {request.To}: expected a file ending in {string.Join(", ", Endings)}");
+        var trained = TrainedModel.Read(request.Checkpoint, request.Model);
+        Fits(trained);
+        try
+        {
+            Write(trained, request.To, ending);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new WorkException($"'{request.To}' cannot be written: {error.Message}", error);
+        }
+        output.Line($"{trained.Model.Name}: {trained.Tensors.Count} tensors into {request.To}");
+        output.Result(new ExportResult(request.To, trained.Model.Name, trained.Tensors.Count));
+        return 0;
+    }
+
+    private static void Write(TrainedModel trained, string target, string ending)
+    {
+        switch (ending)
+        {
+            case ".pt":
+                PyTorchArchiveWriter.WriteStateDict(target, trained.Tensors);
+                break;
+            case ".ckpt":
+                PyTorchArchiveWriter.WriteLightning(target, trained.Tensors, trained.Described, 0, 0);
+                break;
+            default:
+                trained.Write(target);
+                break;
+        }
+    }
+
+    /// <summary>The file's tensors must be those of the network that it names; nothing is allocated to see that.</summary>
+    private static void Fits(TrainedModel trained)
+    {
+        var wanted = Models.StateTensors(Models.Plan(trained.Model, trained.Input));
+        ModuleTensors.Compare(wanted, trained.Tensors, trained.File);
+    }
+}
+
+/// <summary>What was exported.</summary>
+public sealed record ExportResult(string File, string Model, int Tensors);

@@ -1,0 +1,45 @@
+using Hybrid;
+using Hybrid.Command;
+using Hybrid.Host.Commands;
+using Hybrid.Host.Runtime;
+
+Interrupt.Listen();
+try
+{
+    return CommandLine.Read(args) switch
+    {
+        Request.Train it => TrainCommand.Run(it.Item),
+        Request.Test it => TestCommand.Run(it.Item),
+        Request.Summary it => SummaryCommand.Run(it.Item),
+        Request.Export it => ExportCommand.Run(it.Item),
+        Request.Compare it => CompareCommand.Run(it.Item),
+        Request.Doctor it => DoctorCommand.Run(it.Item),
+        Request.Show it => Show(it.Text),
+        Request.Wrong it => Fail(it.Message, 2),
+        var other => throw new InvalidOperationException($"no command answers {other}"),
+    };
+}
+catch (Exception error) when (error is RequestException or WrongRequestException)
+{
+    return Fail(error.Message, 2);
+}
+catch (WorkException error)
+{
+    return Fail(error.Message, 1);
+}
+catch (OperationCanceledException) when (Interrupt.Asked)
+{
+    return Fail("interrupted", Interrupt.ExitCode);
+}
+
+static int Show(string text)
+{
+    Console.Out.WriteLine(text.TrimEnd());
+    return 0;
+}
+
+static int Fail(string message, int code)
+{
+    Console.Error.WriteLine($"hybrid: {message}");
+    return code;
+}

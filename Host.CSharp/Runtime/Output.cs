@@ -1,0 +1,48 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Spectre.Console;
+
+namespace Hybrid.Host.Runtime;
+
+/// <summary>Where a command speaks: to people on <see cref="People"/>, to programs by one line of JSON.</summary>
+public sealed class Output
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        // Names of classes and files stay readable; the line is never put into a web page.
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    private readonly bool _json;
+
+    /// <param name="json">People are spoken to on stderr, so that stdout holds nothing but the result.</param>
+    public Output(bool json)
+    {
+        _json = json;
+        var writer = json ? Console.Error : Console.Out;
+        Live = json ? !Console.IsErrorRedirected : !Console.IsOutputRedirected;
+        People = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
+        if (!Live)
+            People.Profile.Width = 160;
+    }
+
+    public IAnsiConsole People { get; }
+
+    /// <summary>Whether people watch a terminal, where bars may move.</summary>
+    public bool Live { get; }
+
+    /// <summary>A line of plain text.</summary>
+    public void Line(string text) => People.WriteLine(text);
+
+    /// <summary>The result of the command, if a program asked for it.</summary>
+    public void Result(object result)
+    {
+        if (_json)
+            Console.Out.WriteLine(JsonSerializer.Serialize(result, Json));
+    }
+
+    /// <summary>A share as people read it.</summary>
+    public static string Percent(double share) => double.IsFinite(share) ? $"{share * 100:F2}%" : "-";
+}
