@@ -105,13 +105,6 @@ module Plan =
         | Layer.AdaptiveAvgPool2d, Shape.Features _
         | Layer.BatchNorm2d, Shape.Features _ -> Error(ShapeProblem.NeedsImage got)
 
-    /// After an error: what the layer would have handed on, where that does not depend on its input, so that the
-    /// layers behind it are still checked.
-    let private presumed layer =
-        match layer with
-        | Layer.Linear(features, _) when features > 0 -> Some(Shape.Features features)
-        | _ -> None
-
     let private join segments segment = if segments = "" then segment else $"{segments}.{segment}"
 
     let private tensors path layer got =
@@ -256,8 +249,8 @@ module Plan =
                     node path input (Some out) (PlanNode.Layer layerPlan), Some out
                 | Error problem ->
                     report path (Layer.name layer) problem
-                    None, presumed layer
-            | _ -> None, presumed layer
+                    None, None
+            | _ -> None, None
 
         and node path input out node =
             Option.map2 (fun input out -> { Path = path; In = input; Out = out; Node = node }) input out

@@ -17,7 +17,40 @@ type Summary = {
     Output: Shape
     Params: int64
     Macs: int64
-}
+} with
+
+    /// A table of fixed width, for scripts.
+    override summary.ToString() =
+        let cells = [
+            yield [ "Layer"; "Type"; "Input"; "Output"; "Parameters"; "Multiply-adds" ]
+            for row in summary.Rows do
+                yield [
+                    row.Path
+                    row.Type
+                    string row.In
+                    string row.Out
+                    row.Params.ToString "N0"
+                    row.Macs.ToString "N0"
+                ]
+            yield [
+                ""
+                ""
+                string summary.Input
+                string summary.Output
+                summary.Params.ToString "N0"
+                summary.Macs.ToString "N0"
+            ]
+        ]
+
+        let widths = cells |> List.transpose |> List.map (List.map String.length >> List.max)
+
+        let line row =
+            List.zip widths row
+            |> List.mapi (fun column (width, cell: string) ->
+                if column < 4 then cell.PadRight width else cell.PadLeft width)
+            |> String.concat "  "
+
+        cells |> List.map line |> String.concat "\n"
 
 [<RequireQualifiedAccess>]
 module Summary =

@@ -3,6 +3,35 @@ namespace Hybrid
 open System
 open TorchSharp
 
+/// What one batch came to. Tensors of one element, on the device still.
+type BatchMetrics = {
+    /// Mean over the batch.
+    Loss: Tensor
+    /// Images whose largest logit is that of their label.
+    Correct: Tensor
+    Count: int64
+} with
+
+    interface IDisposable with
+        member metrics.Dispose() =
+            metrics.Loss.Dispose()
+            metrics.Correct.Dispose()
+
+[<RequireQualifiedAccess>]
+module BatchMetrics =
+
+    /// From a batch's loss, its logits `[N, classes]` and its labels `[N]`; outlives the dispose scope it is made in.
+    let make (loss: Tensor) (logits: Tensor) (labels: Tensor) : BatchMetrics =
+        use _ = torch.no_grad ()
+        use guess = logits.argmax 1L
+        use hits = guess.eq labels
+
+        {
+            Loss = loss.detach().DetachFromDisposeScope()
+            Correct = hits.sum().DetachFromDisposeScope()
+            Count = labels.shape[0]
+        }
+
 /// Averages over all images of an epoch or a split.
 type Metrics = {
     Count: int64
@@ -22,14 +51,11 @@ type Tally(device: torch.Device) =
     let hits = zero torch.ScalarType.Int64
     let mutable count = 0L
 
-    /// A batch's mean loss, its logits `[N, classes]` and its labels `[N]`.
-    member _.Add(loss: Tensor, logits: Tensor, labels: Tensor) =
-        use _ = torch.NewDisposeScope()
+    member _.Add(batch: BatchMetrics) =
         use _ = torch.no_grad ()
-        let size = labels.shape[0]
-        losses.add_ (loss.detach (), scalar (float size)) |> ignore
-        hits.add_ (logits.argmax(1L).eq(labels).sum()) |> ignore
-        count <- count + size
+        losses.add_ (batch.Loss, scalar (float batch.Count)) |> ignore
+        hits.add_ batch.Correct |> ignore
+        count <- count + batch.Count
 
     member _.Read() : Metrics = {
         Count = count

@@ -47,6 +47,22 @@ module Recipe =
     /// Optimisers by name, each with the learning rate it starts from where none is given.
     let optimizers = [ "sgd", (sgd, 0.1); "adamw", (adamW, 1e-3); "adam", (adam, 1e-3); "rmsprop", (rmsProp, 1e-3) ]
 
+    /// For networks of your own: SGD at a constant rate, nothing augmented.
+    let plain: Recipe = {
+        Epochs = 10
+        MaxSteps = 0L
+        BatchSize = 128
+        Objective = Objective.CrossEntropy 0.0
+        Optimizer = sgd
+        LearningRate = 0.1
+        Schedule = Schedule.Constant
+        Augment = []
+        Shuffle = true
+        DropLast = true
+        Seed = 42L
+        LogEvery = 50
+    }
+
     /// The tutorial's recipe for a model: SGD for the residual networks, AdamW (there called Adam) for the others;
     /// 180 epochs, a tenth of the rate after 100 and after 150.
     let published (model: Model) : Recipe =
@@ -57,18 +73,12 @@ module Recipe =
             | _ -> adamW, 1e-3
 
         {
-            Epochs = 180
-            MaxSteps = 0L
-            BatchSize = 128
-            Objective = Objective.CrossEntropy 0.0
-            Optimizer = optimizer
-            LearningRate = rate
-            Schedule = Schedule.Milestones([ 100; 150 ], 0.1)
-            Augment = Augment.tutorial
-            Shuffle = true
-            DropLast = true
-            Seed = 42L
-            LogEvery = 50
+            plain with
+                Epochs = 180
+                Optimizer = optimizer
+                LearningRate = rate
+                Schedule = Schedule.Milestones([ 100; 150 ], 0.1)
+                Augment = Augment.tutorial
         }
 
     /// The published recipe cut down to a few minutes, with its two milestones at the same places in the run.

@@ -13,6 +13,9 @@ public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback
     protected override void OnEpoch(EpochMetrics metrics)
     {
         var now = metrics.Named(monitor.Metric);
+        // Nothing was measured, so nothing can have failed to improve.
+        if (double.IsNaN(now))
+            return;
         var better = double.IsNaN(_best) || (monitor.HigherIsBetter ? now > _best : now < _best);
         if (better)
             (_best, _waited) = (now, 0);

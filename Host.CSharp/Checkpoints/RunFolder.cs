@@ -14,9 +14,10 @@ namespace Hybrid.Host.Checkpoints;
 public sealed class RunFolder : IDisposable
 {
     private const string Prefix = "version_";
+    private readonly FreshFolders _parents;
     private bool _kept;
 
-    private RunFolder(string root) => Root = root;
+    private RunFolder(string root, FreshFolders parents) => (Root, _parents) = (root, parents);
 
     public string Root { get; }
 
@@ -30,12 +31,13 @@ public sealed class RunFolder : IDisposable
     {
         try
         {
+            var parents = FreshFolders.Before(root);
             var parent = Directory.CreateDirectory(root);
             var next = parent.EnumerateDirectories(Prefix + "*").Select(Version).DefaultIfEmpty(-1).Max() + 1;
             // Two runs may start at once: whoever makes the marker file in a folder first owns it.
             while (!TryClaim(Path.Combine(parent.FullName, Prefix + next)))
                 next++;
-            return new RunFolder(Path.Combine(parent.FullName, Prefix + next));
+            return new RunFolder(Path.Combine(parent.FullName, Prefix + next), parents);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -61,7 +63,10 @@ public sealed class RunFolder : IDisposable
     public void Dispose()
     {
         if (!_kept && Directory.Exists(Root) && !Directory.Exists(Checkpoints))
+        {
             Directory.Delete(Root, recursive: true);
+            _parents.RemoveEmpty();
+        }
     }
 
     private static int Version(DirectoryInfo folder) =>

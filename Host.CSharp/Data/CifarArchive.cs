@@ -67,6 +67,7 @@ public sealed class CifarArchive(CifarVariant variant)
         }
 
         RefuseOther(place, named: root is not null);
+        var fresh = FreshFolders.Before(place);
         try
         {
             Directory.CreateDirectory(place);
@@ -76,6 +77,10 @@ public sealed class CifarArchive(CifarVariant variant)
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new WorkException($"{variant.Name} could not be stored in '{place}': {error.Message}", error);
+        }
+        finally
+        {
+            fresh.RemoveEmpty();
         }
     }
 

@@ -13,8 +13,9 @@ public static class Machine
     {
         if (!request.TrimMemory)
             Allocator.KeepMemory();
+        Threads.WaitBriefly();
         LoadLibtorch();
-        set_num_threads(request.Threads > 0 ? request.Threads : Environment.ProcessorCount);
+        Threads.Use(request.Threads);
         return Placements.For(Choose(request.Device), request.Precision);
     }
 

@@ -1,0 +1,120 @@
+namespace Hybrid
+
+open System
+open System.Collections
+open System.Collections.Generic
+open System.Threading
+open TorchSharp
+
+/// A run as a sequence of events. Reading on trains on; to stop is to stop reading. Between two events nothing runs,
+/// and `State` and the network's weights are those of that moment.
+[<Sealed>]
+type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed option) =
+
+    let mutable state = Loop.start recipe network
+    let mutable started = 0
+    let stepsPerEpoch = Batch.count recipe.DropLast train
+
+    let outOfSteps () = recipe.MaxSteps > 0L && state.Step >= recipe.MaxSteps
+
+    /// Batches of an epoch, as many as the run has steps left for.
+    let batchesOf epoch =
+        let batches = Batch.epoch train recipe.Seed recipe.Shuffle recipe.DropLast epoch 0
+
+        if recipe.MaxSteps > 0L then
+            Seq.truncate (int (min (recipe.MaxSteps - state.Step) (int64 stepsPerEpoch))) batches
+        else
+            batches
+
+    let log epoch step (metrics: BatchMetrics) =
+        seq {
+            if (step + 1L) % int64 recipe.LogEvery = 0L then
+                let loss = metrics.Loss.``to``(torch.ScalarType.Float64).item<float>()
+                yield TrainingEvent.LossLogged(epoch, step, loss)
+
+                if not (Double.IsFinite loss) then
+                    yield TrainingEvent.Diverged(epoch, step, loss)
+        }
+
+    let trainEpoch epoch =
+        seq {
+            use tally = new Tally(network.Weights.Placement.Device)
+            network.train true
+
+            for next, metrics in Loop.scan recipe network state (batchesOf epoch) do
+                state <- next
+                tally.Add metrics
+                let step = state.Step - 1L
+                yield! log epoch step metrics
+                yield TrainingEvent.StepEnded(epoch, step, state.Batch - 1)
+
+            let metrics = tally.Read()
+            yield TrainingEvent.EpochTrained(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)
+
+            if not (Double.IsFinite metrics.Loss) then
+                yield TrainingEvent.Diverged(epoch, state.Step - 1L, metrics.Loss)
+        }
+
+    let validate epoch =
+        seq {
+            match validation with
+            | Some feed ->
+                let metrics = Loop.evaluate recipe.Objective network feed
+                yield TrainingEvent.EpochValidated(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)
+            | None -> ()
+        }
+
+    let rec epochs () =
+        seq {
+            if state.Epoch < recipe.Epochs && not (outOfSteps ()) then
+                let epoch = state.Epoch
+                let rate = Schedule.rate recipe.Schedule recipe.LearningRate epoch
+                yield TrainingEvent.EpochStarted(epoch, state.Step, rate)
+                yield! trainEpoch epoch
+                yield! validate epoch
+                state <- { state with Epoch = epoch + 1; Batch = 0 }
+                yield TrainingEvent.EpochEnded(epoch, state.Step - 1L)
+                yield! epochs ()
+        }
+
+    /// A loss that is not a number ends the run: the event that says so is the last.
+    let untilDiverged (events: TrainingEvent seq) =
+        seq {
+            use events = events.GetEnumerator()
+            let mutable diverged = false
+
+            while not diverged && events.MoveNext() do
+                diverged <- events.Current.IsDiverged
+                yield events.Current
+        }
+
+    let events =
+        seq {
+            let validationImages = validation |> Option.map _.Data.Count |> Option.defaultValue 0
+            yield TrainingEvent.FitStarted(recipe.Epochs, stepsPerEpoch, train.Data.Count, validationImages)
+            yield! epochs ()
+            yield TrainingEvent.FitEnded(state.Epoch, state.Step)
+        }
+        |> untilDiverged
+
+    member _.Recipe = recipe
+
+    member _.Network = network
+
+    member _.StepsPerEpoch = stepsPerEpoch
+
+    /// Where the run is.
+    member _.State = state
+
+    interface IEnumerable<TrainingEvent> with
+        /// Fails the second time: to read a run twice would be to train twice.
+        member _.GetEnumerator() : IEnumerator<TrainingEvent> =
+            if Interlocked.Exchange(&started, 1) = 1 then
+                raise (InvalidOperationException "a run is read once: keep what you need of its events")
+
+            events.GetEnumerator()
+
+        member this.GetEnumerator() : IEnumerator = (this :> IEnumerable<TrainingEvent>).GetEnumerator() :> IEnumerator
+
+    interface IDisposable with
+        member _.Dispose() = (state.Optimizer :> IDisposable).Dispose()

@@ -1,0 +1,18 @@
+namespace Hybrid
+
+/// What happens in a run, in order. Plain numbers: nothing here keeps a tensor alive. Epochs and steps count from 0,
+/// steps over the whole run.
+[<RequireQualifiedAccess>]
+type TrainingEvent =
+    | FitStarted of Epochs: int * StepsPerEpoch: int * TrainImages: int * ValImages: int
+    | EpochStarted of Epoch: int * Step: int64 * LearningRate: float
+    /// After every step; the loss is on the device still.
+    | StepEnded of Epoch: int * Step: int64 * Batch: int
+    /// The loss of one step, every so many steps.
+    | LossLogged of Epoch: int * Step: int64 * Loss: float
+    | EpochTrained of Epoch: int * Step: int64 * Loss: float * Accuracy: float
+    | EpochValidated of Epoch: int * Step: int64 * Loss: float * Accuracy: float
+    | EpochEnded of Epoch: int * Step: int64
+    /// The loss of a step was not a number: the run ends here.
+    | Diverged of Epoch: int * Step: int64 * Loss: float
+    | FitEnded of Epochs: int * Steps: int64
