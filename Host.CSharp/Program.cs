@@ -27,9 +27,9 @@ catch (WorkException error)
 {
     return Fail(error.Message, 1);
 }
-catch (OperationCanceledException) when (Interrupt.Asked)
+catch (OperationCanceledException error) when (Interrupt.Asked)
 {
-    return Fail("interrupted", Interrupt.ExitCode);
+    return Fail(error.Message, Interrupt.ExitCode);
 }
 
 static int Show(string text)

@@ -18,7 +18,7 @@ public static class TrainCommand
         using var data = new LoadedData(request.Data, output);
         var result = Run(request, data, placement, output);
         output.Result(result);
-        return Interrupt.Asked ? Interrupt.ExitCode : 0;
+        return 0;
     }
 
     /// <summary>One whole run on data that is there already.</summary>
@@ -39,17 +39,27 @@ public static class TrainCommand
         Announce(output, model, plan, recipe, data, folder);
 
         var trainedOn = new TrainedOn(data.Train.Shape, data.Train.Classes, data.Normalisation, data.Name);
+        void Save(string path, int epoch, long steps) =>
+            TrainedModel.Write(path, ModuleTensors.Read(network), hyperParameters, trainedOn, Facts(epoch, steps));
         var best = new BestCheckpoint(
             request.Monitor,
             folder.Checkpoints,
-            (path, metrics) =>
-                TrainedModel.Write(path, ModuleTensors.Read(network), hyperParameters, trainedOn, Facts(metrics))
+            (path, metrics) => Save(path, metrics.Epoch, metrics.Step + 1)
         );
         var throughput = new Throughput(recipe.BatchSize);
         var progress = new ProgressDisplay(output);
         using var log = new CsvLog(folder.Metrics, Training.OptimizerName(recipe));
         var events = new TrainingWatch([log, best, new EarlyStopping(request.Monitor), throughput, progress]);
         progress.Around(() => events.Follow(fit));
+
+        if (Interrupt.Asked)
+        {
+            var last = Path.Combine(folder.Checkpoints, "last.safetensors");
+            Directory.CreateDirectory(folder.Checkpoints);
+            Save(last, events.Epochs, events.Steps);
+            folder.Keep();
+            throw new OperationCanceledException($"interrupted after {events.Steps} steps; the weights are in {last}");
+        }
 
         if (best.File is not { } file || best.Best is not { } epoch)
             throw events.Diverged is { } where
@@ -62,7 +72,7 @@ public static class TrainCommand
         ModuleTensors.Write(network, CheckpointFile.Read(file).Tensors, file);
         var val =
             data.Val.Count > 0 ? Training.Evaluate(network, data.Val, data.Normalisation, recipe.BatchSize) : null;
-        var test = Interrupt.Asked ? null : Training.Evaluate(network, data.Test, data.Normalisation, recipe.BatchSize);
+        var test = Training.Evaluate(network, data.Test, data.Normalisation, recipe.BatchSize);
         var result = new TrainResult(
             folder.Root,
             model.Name,
@@ -74,8 +84,8 @@ public static class TrainCommand
             epoch.TrainLoss,
             val?.Accuracy,
             val?.Loss,
-            test?.Accuracy,
-            test?.Loss,
+            test.Accuracy,
+            test.Loss,
             Math.Round(clock.Elapsed.TotalSeconds, 3),
             Math.Round(throughput.ImagesPerSecond, 1)
         );
@@ -97,11 +107,11 @@ public static class TrainCommand
     private static void Initialise(TorchModule network, TrainRequest request) =>
         ModuleTensors.Write(network, CheckpointFile.Read(request.Init).Tensors, request.Init);
 
-    private static Dictionary<string, string> Facts(EpochMetrics metrics) =>
+    private static Dictionary<string, string> Facts(int epoch, long steps) =>
         new()
         {
-            ["epoch"] = metrics.Epoch.ToString(CultureInfo.InvariantCulture),
-            ["global_step"] = (metrics.Step + 1).ToString(CultureInfo.InvariantCulture),
+            ["epoch"] = epoch.ToString(CultureInfo.InvariantCulture),
+            ["global_step"] = steps.ToString(CultureInfo.InvariantCulture),
         };
 
     private static void Announce(
