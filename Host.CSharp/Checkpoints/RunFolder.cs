@@ -99,9 +99,13 @@ public sealed class RunFolder : IDisposable
                 JsonValueKind.String => value.GetValue<string>(),
                 JsonValueKind.True => true,
                 JsonValueKind.False => false,
-                _ when value.TryGetValue<long>(out var whole) => whole,
-                _ => value.GetValue<double>(),
+                _ => Number(value.ToJsonString()),
             },
             _ => null,
         };
+
+    private static object Number(string json) =>
+        long.TryParse(json, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole)
+            ? whole
+            : double.Parse(json, CultureInfo.InvariantCulture);
 }
