@@ -61,6 +61,9 @@ type Models =
 
     static member StateTensors(plan: Plan) : IReadOnlyList<TensorSpec> = Plan.stateTensors plan
 
+    /// The tensors of the last linear layer, which alone depend on the number of classes.
+    static member Head(plan: Plan) : IReadOnlyList<TensorSpec> = Plan.head plan
+
     /// A module with weights drawn from `seed`.
     static member Build(model: Model, plan: Plan, placement: Placement, seed: int64) : TorchModule =
         use generator = new torch.Generator(uint64 seed, torch.CPU)
@@ -99,8 +102,14 @@ type Training =
 
     /// A run over `train`, validated after each epoch on `validation` unless that is empty.
     static member Fit
-        (recipe: Recipe, network: TorchModule, train: Dataset, validation: Dataset, normalisation: Normalisation)
-        : Fit =
+        (
+            recipe: Recipe,
+            network: TorchModule,
+            train: Dataset,
+            validation: Dataset,
+            normalisation: Normalisation,
+            start: TrainingPosition
+        ) : Fit =
         let feed augment data = {
             Data = data
             Normalisation = normalisation
@@ -117,14 +126,37 @@ type Training =
                     $"{train.Count} training images are fewer than one batch of {recipe.BatchSize}: lower --batch-size or give --no-drop-last"
             )
 
-        new Fit(recipe, network, trainFeed, (if validation.Count = 0 then None else Some(feed [] validation)))
+        new Fit(recipe, network, trainFeed, (if validation.Count = 0 then None else Some(feed [] validation)), start)
 
     /// Mean loss and hits of a network on images that it is not trained on.
     static member Evaluate
         (network: TorchModule, data: Dataset, normalisation: Normalisation, batchSize: int)
         : Metrics =
-        Loop.evaluate (Objective.CrossEntropy 0.0) network {
+        let objective, placement = Objective.CrossEntropy 0.0, network.Weights.Placement
+
+        let feed = {
             Data = data
+            Normalisation = normalisation
+            Placement = placement
+            BatchSize = batchSize
+            Augment = []
+        }
+
+        if Fusion.supports placement then
+            use fused = Fusion.ofWeights network.Weights
+            Loop.measure objective fused.forward feed
+        else
+            Loop.evaluate objective network feed
+
+    /// The place before the first step.
+    static member Start: TrainingPosition = TrainingPosition.start
+
+    /// The `top` most probable classes of each image, in order.
+    static member Predict
+        (network: TorchModule, images: Dataset, normalisation: Normalisation, top: int, batchSize: int)
+        : IReadOnlyList<Prediction> =
+        Predict.images top network {
+            Data = images
             Normalisation = normalisation
             Placement = network.Weights.Placement
             BatchSize = batchSize
@@ -171,3 +203,9 @@ type Requests =
         request with
             Source = Parse.source source |> orThrow
     }
+
+    /// The same request with the pictures of folders brought to the size that a network reads.
+    static member WithSize(request: DataRequest, input: Shape) : DataRequest =
+        match input with
+        | Shape.Image(_, height, width) -> { request with Size = struct (height, width) }
+        | Shape.Features _ -> request

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Hybrid;
 using Hybrid.Command;
 using Hybrid.Host.Commands;
@@ -9,7 +10,9 @@ try
     return CommandLine.Read(args) switch
     {
         Request.Train it => TrainCommand.Run(it.Item),
+        Request.Resume it => TrainCommand.Resume(it.Item),
         Request.Test it => TestCommand.Run(it.Item),
+        Request.Predict it => PredictCommand.Run(it.Item),
         Request.Summary it => SummaryCommand.Run(it.Item),
         Request.Export it => ExportCommand.Run(it.Item),
         Request.Compare it => CompareCommand.Run(it.Item),
@@ -26,6 +29,10 @@ catch (Exception error) when (error is RequestException or WrongRequestException
 catch (WorkException error)
 {
     return Fail(error.Message, 1);
+}
+catch (Exception error) when (error is IOException or UnauthorizedAccessException or ExternalException)
+{
+    return Fail(error.Message.Split('\n')[0], 1);
 }
 catch (OperationCanceledException error) when (Interrupt.Asked)
 {

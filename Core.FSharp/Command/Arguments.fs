@@ -4,7 +4,9 @@ open Argu
 
 /// What each option means; shown by `--help`.
 module private Usage =
-    let data = "what to learn from: shapes (default), cifar10[:DIR], cifar100[:DIR]"
+    let data =
+        "what to learn from: shapes (default), cifar10[:DIR], cifar100[:DIR], folder:DIR (DIR/{train,val,test}/CLASS/*.{jpg,png}; val and test may be absent)"
+
     let valSize = "images taken from train for validation (default: a tenth; CIFAR: 5000)"
     let splitSeed = "seed of that split, drawn as PyTorch's random_split draws it (default: 42)"
     let limit split = $"only the first N images of the {split} split"
@@ -18,6 +20,12 @@ module private Usage =
     let json = "print the result as one JSON object on the last line of stdout; all else goes to stderr"
     let batchSize = "images in a batch (default: 128)"
 
+    let imageSize =
+        "pixels a side, or HEIGHTxWIDTH, that the pictures of a folder are brought to (default: 32)"
+
+    let refuseBroken =
+        "a picture of a folder that cannot be read ends the work (default: it is named and left out)"
+
     let trimMemory =
         "leave the C library's allocator as it is (slower: memory goes back to the system at once)"
 
@@ -29,9 +37,13 @@ type TrainArgument =
     | [<Unique>] Limit_Train of int
     | [<Unique>] Limit_Val of int
     | [<Unique>] Limit_Test of int
+    | [<Unique>] Image_Size of string
+    | [<Unique>] Refuse_Broken
     | [<Unique>] Model of string
     | Hparam of string
     | [<Unique>] Init of string
+    | [<Unique>] Resume of string option
+    | [<Unique>] Save_Every of int
     | [<Unique>] Epochs of int
     | [<Unique>] Max_Steps of int64
     | [<Unique>] Batch_Size of int
@@ -68,10 +80,16 @@ type TrainArgument =
             | Limit_Train _ -> Usage.limit "train"
             | Limit_Val _ -> Usage.limit "val"
             | Limit_Test _ -> Usage.limit "test"
+            | Image_Size _ -> Usage.imageSize
+            | Refuse_Broken -> Usage.refuseBroken
             | Model _ -> Usage.model
             | Hparam _ -> Usage.hparam
-            | Init _ -> "start from the weights of this checkpoint"
-            | Epochs _ -> "times through the training images (default: CIFAR 180, shapes 8)"
+            | Resume _ ->
+                "go on with a run that was cut off: its folder, or the latest below --out; all else is as it was started"
+            | Save_Every _ -> "steps between two saves of the run's whole state (default: 100; also after each epoch)"
+            | Init _ ->
+                "start from the weights of this checkpoint; its last layer starts anew where it has another number of classes"
+            | Epochs _ -> "times through the training images (default: 180; shapes 8)"
             | Max_Steps _ -> "end after this many steps, wherever in an epoch that is"
             | Batch_Size _ -> Usage.batchSize
             | Optimizer _ -> "sgd, adamw, adam, rmsprop (default: the model's published one)"
@@ -81,7 +99,7 @@ type TrainArgument =
             | Nesterov -> "look ahead along the momentum (sgd)"
             | Schedule _ -> "constant, milestones (default)"
             | Milestones _ ->
-                "epochs after which the rate falls (default: CIFAR 100,150; shapes after 60% and 85% of the epochs)"
+                "epochs after which the rate falls (default: 100,150; shapes after 60% and 85% of the epochs)"
             | Gamma _ -> "factor at each milestone (default: 0.1)"
             | Label_Smoothing _ -> "share of each label spread over all classes (default: 0)"
             | Augment _ -> "tutorial (default: random flips and crops) or none"
@@ -109,6 +127,7 @@ type TestArgument =
     | [<Unique>] Limit_Train of int
     | [<Unique>] Limit_Val of int
     | [<Unique>] Limit_Test of int
+    | [<Unique>] Refuse_Broken
     | [<Unique>] Model of string
     | Hparam of string
     | [<Unique>] Batch_Size of int
@@ -123,13 +142,14 @@ type TestArgument =
             match argument with
             | Checkpoint _ -> Usage.checkpoint
             | Data _ ->
-                "what to test on (default: what the checkpoint was trained on): shapes, cifar10[:DIR], cifar100[:DIR]"
+                "what to test on (default: what the checkpoint was trained on): shapes, cifar10[:DIR], cifar100[:DIR], folder:DIR"
             | Split _ -> "train, val or test (default)"
             | Val_Size _ -> Usage.valSize
             | Split_Seed _ -> Usage.splitSeed
             | Limit_Train _ -> Usage.limit "train"
             | Limit_Val _ -> Usage.limit "val"
             | Limit_Test _ -> Usage.limit "test"
+            | Refuse_Broken -> Usage.refuseBroken
             | Model _ -> "the network, where the checkpoint does not name it"
             | Hparam _ -> Usage.hparam
             | Batch_Size _ -> Usage.batchSize
@@ -137,6 +157,41 @@ type TestArgument =
             | Precision _ -> Usage.precision
             | Threads _ -> Usage.threads
             | Trim_Memory -> Usage.trimMemory
+            | Json -> Usage.json
+
+[<RequireQualifiedAccess>]
+type PredictArgument =
+    | [<MainCommand>] Files of FILE_OR_FOLDER: string list
+    | [<Unique>] Checkpoint of string
+    | [<Unique>] Top of int
+    | [<Unique>] Data of string
+    | [<Unique>] Model of string
+    | Hparam of string
+    | [<Unique>] Batch_Size of int
+    | [<Unique>] Device of string
+    | [<Unique>] Precision of string
+    | [<Unique>] Threads of int
+    | [<Unique>] Trim_Memory
+    | [<Unique>] Csv of string
+    | [<Unique>] Json
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Files _ ->
+                "pictures (PNG or JPEG), and folders whose pictures are meant, those of folders inside them too"
+            | Checkpoint _ -> Usage.checkpoint
+            | Top _ -> "classes to name for each picture, the most probable ones (default: 5)"
+            | Data _ ->
+                "data that lends its normalisation and its classes' names to a checkpoint that has none: cifar10[:DIR], cifar100[:DIR], folder:DIR, shapes"
+            | Model _ -> "the network, where the checkpoint does not name it"
+            | Hparam _ -> Usage.hparam
+            | Batch_Size _ -> Usage.batchSize
+            | Device _ -> Usage.device
+            | Precision _ -> Usage.precision
+            | Threads _ -> Usage.threads
+            | Trim_Memory -> Usage.trimMemory
+            | Csv _ -> "write the table to this file as CSV; - for stdout, with all else on stderr"
             | Json -> Usage.json
 
 [<RequireQualifiedAccess>]
@@ -166,6 +221,8 @@ type CompareArgument =
     | [<Unique>] Limit_Train of int
     | [<Unique>] Limit_Val of int
     | [<Unique>] Limit_Test of int
+    | [<Unique>] Image_Size of string
+    | [<Unique>] Refuse_Broken
     | [<Unique>] Epochs of int
     | [<Unique>] Batch_Size of int
     | [<Unique>] Out of string
@@ -187,7 +244,9 @@ type CompareArgument =
             | Limit_Train _ -> Usage.limit "train"
             | Limit_Val _ -> Usage.limit "val"
             | Limit_Test _ -> Usage.limit "test"
-            | Epochs _ -> "times through the training images (default: CIFAR 180, shapes 8)"
+            | Image_Size _ -> Usage.imageSize
+            | Refuse_Broken -> Usage.refuseBroken
+            | Epochs _ -> "times through the training images (default: 180; shapes 8)"
             | Batch_Size _ -> Usage.batchSize
             | Out _ -> "folder that the runs' folders are made in (default: runs)"
             | Seed _ -> Usage.seed
@@ -234,6 +293,7 @@ type DoctorArgument =
 type Verb =
     | [<CliPrefix(CliPrefix.None)>] Train of ParseResults<TrainArgument>
     | [<CliPrefix(CliPrefix.None)>] Test of ParseResults<TestArgument>
+    | [<CliPrefix(CliPrefix.None)>] Predict of ParseResults<PredictArgument>
     | [<CliPrefix(CliPrefix.None)>] Summary of ParseResults<SummaryArgument>
     | [<CliPrefix(CliPrefix.None)>] Export of ParseResults<ExportArgument>
     | [<CliPrefix(CliPrefix.None)>] Compare of ParseResults<CompareArgument>
@@ -245,6 +305,7 @@ type Verb =
             match verb with
             | Train _ -> "fit a model, keep the best, test it, write the run's folder"
             | Test _ -> "evaluate a checkpoint on a split"
+            | Predict _ -> "the most probable classes of picture files or folders"
             | Summary _ -> "layers, shapes, parameters and multiply-adds; nothing is allocated"
             | Export _ -> "write a checkpoint in another format"
             | Compare _ -> "several models under one protocol, as one table"

@@ -7,6 +7,8 @@ type DataSource =
     | Shapes
     | Cifar10 of Folder: string
     | Cifar100 of Folder: string
+    /// Pictures in one folder a class.
+    | Folder of Folder: string
 
     /// As it is given on the command line.
     override source.ToString() =
@@ -16,3 +18,4 @@ type DataSource =
         | Shapes -> "shapes"
         | Cifar10 folder -> at "cifar10" folder
         | Cifar100 folder -> at "cifar100" folder
+        | Folder folder -> at "folder" folder

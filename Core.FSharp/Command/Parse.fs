@@ -54,8 +54,19 @@ module Parse =
                 LimitTrain = train
                 LimitVal = validation
                 LimitTest = test
+                Size = struct (32, 32)
+                RefuseBroken = false
             }
         }
+
+    /// What is asked of pictures from folders.
+    let private pictures size refuseBroken (data: DataRequest) =
+        match Option.map Value.imageSize size, data.Source with
+        | Some(Error message), _ -> Error message
+        | Some _, (DataSource.Shapes | DataSource.Cifar10 _ | DataSource.Cifar100 _) ->
+            Error $"--image-size is for folders of pictures: {data.Source} has a size of its own"
+        | Some(Ok size), _ -> Ok { data with Size = size; RefuseBroken = refuseBroken }
+        | None, _ -> Ok { data with RefuseBroken = refuseBroken }
 
     let private model name hparams =
         all (List.map Value.pair hparams)
@@ -136,7 +147,25 @@ module Parse =
             }
         }
 
-    let private train (args: ParseResults<TrainArgument>) =
+    /// A run is taken up again as it was started: beside its place and the form of the output nothing can be said.
+    let private resume (args: ParseResults<TrainArgument>) (run: string option) =
+        let others =
+            args.GetAllResults()
+            |> List.filter (function
+                | TrainArgument.Resume _
+                | TrainArgument.Out _
+                | TrainArgument.Json -> false
+                | _ -> true)
+
+        if others.IsEmpty then
+            Ok {
+                Run = run |> Option.orElse (args.TryGetResult TrainArgument.Out) |> Option.defaultValue ""
+                ResumeRequest.Json = args.Contains TrainArgument.Json
+            }
+        else
+            Error "--resume goes on with a run as it was started: of the other options only --out and --json go with it"
+
+    let private train (arguments: string array) (args: ParseResults<TrainArgument>) =
         check {
             let! data =
                 data
@@ -146,6 +175,9 @@ module Parse =
                     (args.TryGetResult TrainArgument.Limit_Train,
                      args.TryGetResult TrainArgument.Limit_Val,
                      args.TryGetResult TrainArgument.Limit_Test)
+
+            let! data =
+                pictures (args.TryGetResult TrainArgument.Image_Size) (args.Contains TrainArgument.Refuse_Broken) data
 
             let! model = model (args.TryGetResult TrainArgument.Model) (args.GetResults TrainArgument.Hparam)
 
@@ -163,6 +195,7 @@ module Parse =
                     (args.TryGetResult TrainArgument.Patience)
 
             let! changes = changes args
+            let! saveEvery = Value.atLeast 1 "--save-every" (args.GetResult(TrainArgument.Save_Every, 100))
 
             return {
                 Data = data
@@ -171,8 +204,10 @@ module Parse =
                 Changes = changes
                 Monitor = monitor
                 Init = args.GetResult(TrainArgument.Init, "")
+                SaveEvery = saveEvery
                 Out = args.GetResult(TrainArgument.Out, "")
                 Json = args.Contains TrainArgument.Json
+                Arguments = arguments
             }
         }
 
@@ -197,6 +232,8 @@ module Parse =
                      args.TryGetResult TestArgument.Limit_Val,
                      args.TryGetResult TestArgument.Limit_Test)
 
+            let! data = pictures None (args.Contains TestArgument.Refuse_Broken) data
+
             let! model = model (args.TryGetResult TestArgument.Model) (args.GetResults TestArgument.Hparam)
             let! split = split (args.GetResult(TestArgument.Split, "test"))
             let! batchSize = Value.atLeast 1 "--batch-size" (args.GetResult(TestArgument.Batch_Size, 128))
@@ -217,6 +254,48 @@ module Parse =
                 BatchSize = batchSize
                 Machine = machine
                 Json = args.Contains TestArgument.Json
+            }
+        }
+
+    let private predict (args: ParseResults<PredictArgument>) =
+        check {
+            let! checkpoint =
+                args.TryGetResult PredictArgument.Checkpoint |> required "--checkpoint" "the file to predict with"
+
+            let! files =
+                match args.TryGetResult PredictArgument.Files with
+                | Some(_ :: _ as files) -> Ok files
+                | _ -> Error "nothing to predict: name picture files or folders"
+
+            let! top = Value.atLeast 1 "--top" (args.GetResult(PredictArgument.Top, 5))
+            let! data = data (args.TryGetResult PredictArgument.Data) None None (None, None, None)
+            let! model = model (args.TryGetResult PredictArgument.Model) (args.GetResults PredictArgument.Hparam)
+            let! batchSize = Value.atLeast 1 "--batch-size" (args.GetResult(PredictArgument.Batch_Size, 128))
+
+            let! machine =
+                machine
+                    (args.TryGetResult PredictArgument.Device)
+                    (args.TryGetResult PredictArgument.Precision)
+                    (args.TryGetResult PredictArgument.Threads)
+                    (args.Contains PredictArgument.Trim_Memory)
+
+            let! csv =
+                match args.TryGetResult PredictArgument.Csv with
+                | Some "" -> Error "--csv names no file; - stands for stdout"
+                | Some "-" when args.Contains PredictArgument.Json -> Error "--csv - and --json both want stdout"
+                | csv -> Ok(Option.defaultValue "" csv)
+
+            return {
+                Checkpoint = checkpoint
+                Files = Array.ofList files
+                Top = top
+                Data = data
+                SourceGiven = args.Contains PredictArgument.Data
+                Model = model
+                BatchSize = batchSize
+                Machine = machine
+                Csv = csv
+                Json = args.Contains PredictArgument.Json
             }
         }
 
@@ -269,6 +348,12 @@ module Parse =
                      args.TryGetResult CompareArgument.Limit_Val,
                      args.TryGetResult CompareArgument.Limit_Test)
 
+            let! data =
+                pictures
+                    (args.TryGetResult CompareArgument.Image_Size)
+                    (args.Contains CompareArgument.Refuse_Broken)
+                    data
+
             let! epochs = args.TryGetResult CompareArgument.Epochs |> optional (Value.atLeast 1 "--epochs")
 
             let! batchSize =
@@ -298,8 +383,10 @@ module Parse =
                     }
                     Monitor = monitor
                     Init = ""
+                    SaveEvery = 100
                     Out = args.GetResult(CompareArgument.Out, "")
                     Json = args.Contains CompareArgument.Json
+                    Arguments = [||]
                 }
             }
         }
@@ -360,10 +447,14 @@ module Parse =
 
         $"{problem}{Option.defaultValue String.Empty hint}\nSee '{help}'."
 
-    let private request (verb: Verb) =
+    let private request arguments (verb: Verb) =
         match verb with
-        | Verb.Train args -> train args |> answer "train" Request.Train
+        | Verb.Train args ->
+            match args.TryGetResult TrainArgument.Resume with
+            | Some run -> resume args run |> answer "train" Request.Resume
+            | None -> train arguments args |> answer "train" Request.Train
         | Verb.Test args -> test args |> answer "test" Request.Test
+        | Verb.Predict args -> predict args |> answer "predict" Request.Predict
         | Verb.Summary args -> summary args |> answer "summary" Request.Summary
         | Verb.Export args -> export args |> answer "export" Request.Export
         | Verb.Compare args -> compare args |> answer "compare" Request.Compare
@@ -381,7 +472,7 @@ module Parse =
                 let results = parser.Value.ParseCommandLine(arguments, raiseOnUsage = true)
 
                 match results.GetAllResults() with
-                | [ verb ] -> request verb
+                | [ verb ] -> request arguments verb
                 | _ -> Request.Wrong "expected one verb\nSee 'hybrid --help'."
         with :? ArguParseException as problem ->
             if problem.ErrorCode = ErrorCode.HelpText then

@@ -54,7 +54,8 @@ module RecipeChanges =
         match source with
         | DataSource.Shapes -> Recipe.short (Option.defaultValue shortEpochs changes.Epochs) model
         | DataSource.Cifar10 _
-        | DataSource.Cifar100 _ -> Recipe.published model
+        | DataSource.Cifar100 _
+        | DataSource.Folder _ -> Recipe.published model
 
     let private optimizer changes given =
         let decay own = Option.defaultValue own changes.WeightDecay

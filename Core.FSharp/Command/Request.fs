@@ -24,6 +24,10 @@ type DataRequest = {
     LimitTrain: int
     LimitVal: int
     LimitTest: int
+    /// Height and width that pictures from folders are brought to. Other sources have a size of their own.
+    Size: struct (int * int)
+    /// A picture that cannot be read ends the work, where it would otherwise be left out.
+    RefuseBroken: bool
 }
 
 [<RequireQualifiedAccess>]
@@ -33,7 +37,8 @@ module DataRequest =
     let validationImages (request: DataRequest) count =
         let usual =
             match request.Source with
-            | DataSource.Shapes -> count / 10
+            | DataSource.Shapes
+            | DataSource.Folder _ -> count / 10
             // A set cut short keeps the same share.
             | DataSource.Cifar10 _
             | DataSource.Cifar100 _ -> if count >= 10_000 then 5000 else count / 10
@@ -82,8 +87,18 @@ type TrainRequest = {
     Monitor: MonitorRequest
     /// Empty for none.
     Init: string
+    /// Steps between two saves of the whole state.
+    SaveEvery: int
     /// Empty for the default.
     Out: string
+    Json: bool
+    /// The command line that says all this, to be repeated when the run is taken up again.
+    Arguments: string array
+}
+
+type ResumeRequest = {
+    /// A run's folder, or a folder of runs; empty for the default.
+    Run: string
     Json: bool
 }
 
@@ -96,6 +111,23 @@ type TestRequest = {
     Model: ModelRequest
     BatchSize: int
     Machine: MachineRequest
+    Json: bool
+}
+
+type PredictRequest = {
+    Checkpoint: string
+    /// Pictures and folders of pictures.
+    Files: IReadOnlyList<string>
+    /// Classes to name for each picture.
+    Top: int
+    /// Lends its normalisation and its classes' names to a checkpoint that has none.
+    Data: DataRequest
+    SourceGiven: bool
+    Model: ModelRequest
+    BatchSize: int
+    Machine: MachineRequest
+    /// The file to write; `-` for stdout, empty for none.
+    Csv: string
     Json: bool
 }
 
@@ -122,7 +154,9 @@ type DoctorRequest = { Machine: MachineRequest; Json: bool }
 [<RequireQualifiedAccess>]
 type Request =
     | Train of TrainRequest
+    | Resume of ResumeRequest
     | Test of TestRequest
+    | Predict of PredictRequest
     | Summary of SummaryRequest
     | Export of ExportRequest
     | Compare of CompareRequest

@@ -45,12 +45,14 @@ module internal Value =
             else
                 Ok(make folder)
 
-        oneOf "data" [ "shapes", 0; "cifar10", 1; "cifar100", 2 ] kind
+        oneOf "data" [ "shapes", 0; "cifar10", 1; "cifar100", 2; "folder", 3 ] kind
         |> Result.bind (function
             | 0 when text.Contains ':' -> Error $"--data {text}: shapes are drawn and take no folder"
             | 0 -> Ok DataSource.Shapes
             | 1 -> withFolder DataSource.Cifar10
-            | _ -> withFolder DataSource.Cifar100)
+            | 2 -> withFolder DataSource.Cifar100
+            | _ when folder = "" -> Error $"--data {text} names no folder: folder:DIR was expected"
+            | _ -> Ok(DataSource.Folder folder))
 
     let device (text: string) =
         let number (text: string) =
@@ -78,6 +80,16 @@ module internal Value =
         match Hparam.parseLike (Hparam.Ints []) text with
         | Ok(Hparam.Ints epochs) when List.forall (fun epoch -> epoch >= 1) epochs -> Ok(List.sort epochs)
         | _ -> Error $"{option} is {text}, expected epochs such as 100,150"
+
+    let imageSize (text: string) =
+        let sides =
+            text.Split([| 'x'; '×' |])
+            |> Array.map (fun side -> Int32.TryParse(side, NumberStyles.None, CultureInfo.InvariantCulture))
+
+        match sides with
+        | [| (true, side) |] when side >= 1 -> Ok struct (side, side)
+        | [| (true, height); (true, width) |] when min height width >= 1 -> Ok struct (height, width)
+        | _ -> Error $"--image-size is {text}, expected pixels such as 32 or 48x64 (height and width)"
 
     let shape (text: string) =
         let sides =

@@ -7,19 +7,32 @@ open System.Threading
 open TorchSharp
 
 /// A run as a sequence of events. Reading on trains on; to stop is to stop reading. Between two events nothing runs,
-/// and `State` and the network's weights are those of that moment.
+/// and `Position`, the optimiser's tensors and the network's weights are those of that moment.
 [<Sealed>]
-type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed option) =
+type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed option, start: TrainingPosition) =
 
-    let mutable state = Loop.start recipe network
-    let mutable started = 0
     let stepsPerEpoch = Batch.count recipe.DropLast train
+    let tally = new Tally(network.Weights.Placement.Device)
+    let mutable started = 0
+
+    let mutable state =
+        let fresh = Loop.start recipe network
+
+        {
+            fresh with
+                Epoch = start.Epoch
+                Batch = start.Batch
+                Step = start.Step
+                Optimizer = { fresh.Optimizer with Steps = start.OptimizerSteps }
+        }
+
+    do tally.Restart start.Sums
 
     let outOfSteps () = recipe.MaxSteps > 0L && state.Step >= recipe.MaxSteps
 
-    /// Batches of an epoch, as many as the run has steps left for.
+    /// The rest of an epoch's batches, as many as the run has steps left for.
     let batchesOf epoch =
-        let batches = Batch.epoch train recipe.Seed recipe.Shuffle recipe.DropLast epoch 0
+        let batches = Batch.epoch train recipe.Seed recipe.Shuffle recipe.DropLast epoch state.Batch
 
         if recipe.MaxSteps > 0L then
             Seq.truncate (int (min (recipe.MaxSteps - state.Step) (int64 stepsPerEpoch))) batches
@@ -30,15 +43,21 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
         seq {
             if (step + 1L) % int64 recipe.LogEvery = 0L then
                 let loss = metrics.Loss.``to``(torch.ScalarType.Float64).item<float>()
-                yield TrainingEvent.LossLogged(epoch, step, loss)
+                yield TrainingEvent.LossLogged(epoch, step, loss, tally.Read().Accuracy)
 
                 if not (Double.IsFinite loss) then
                     yield TrainingEvent.Diverged(epoch, step, loss)
         }
 
+    let opening epoch =
+        if state.Batch > 0 then
+            TrainingEvent.EpochResumed(epoch, state.Step, state.Batch)
+        else
+            tally.Restart Sums.zero
+            TrainingEvent.EpochStarted(epoch, state.Step, Schedule.rate recipe.Schedule recipe.LearningRate epoch)
+
     let trainEpoch epoch =
         seq {
-            use tally = new Tally(network.Weights.Placement.Device)
             network.train true
 
             for next, metrics in Loop.scan recipe network state (batchesOf epoch) do
@@ -66,10 +85,10 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
 
     let rec epochs () =
         seq {
-            if state.Epoch < recipe.Epochs && not (outOfSteps ()) then
+            // An epoch whose steps are all done may still have to be validated.
+            if state.Epoch < recipe.Epochs && not (outOfSteps () && state.Batch = 0) then
                 let epoch = state.Epoch
-                let rate = Schedule.rate recipe.Schedule recipe.LearningRate epoch
-                yield TrainingEvent.EpochStarted(epoch, state.Step, rate)
+                yield opening epoch
                 yield! trainEpoch epoch
                 yield! validate epoch
                 state <- { state with Epoch = epoch + 1; Batch = 0 }
@@ -97,14 +116,31 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
         }
         |> untilDiverged
 
+    /// A run from its beginning.
+    new(recipe, network, train, validation) = new Fit(recipe, network, train, validation, TrainingPosition.start)
+
     member _.Recipe = recipe
 
     member _.Network = network
 
     member _.StepsPerEpoch = stepsPerEpoch
 
-    /// Where the run is.
-    member _.State = state
+    /// Where the run is. Reads the epoch's sums from the device.
+    member _.Position: TrainingPosition = {
+        Epoch = state.Epoch
+        Batch = state.Batch
+        Step = state.Step
+        OptimizerSteps = state.Optimizer.Steps
+        Sums = tally.Sums
+    }
+
+    /// What the optimiser remembers, parameter by parameter: live views, under names such as
+    /// `momentum_buffer.blocks.0.net.0.weight`.
+    member _.OptimizerTensors: struct (string * Tensor) array = [|
+        for moment, flat in state.Optimizer.Moments do
+            for key, view in network.Weights.ViewsOf flat do
+                struct ($"{moment}.{key}", view)
+    |]
 
     interface IEnumerable<TrainingEvent> with
         /// Fails the second time: to read a run twice would be to train twice.
@@ -117,4 +153,6 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
         member this.GetEnumerator() : IEnumerator = (this :> IEnumerable<TrainingEvent>).GetEnumerator() :> IEnumerator
 
     interface IDisposable with
-        member _.Dispose() = (state.Optimizer :> IDisposable).Dispose()
+        member _.Dispose() =
+            (state.Optimizer :> IDisposable).Dispose()
+            (tally :> IDisposable).Dispose()

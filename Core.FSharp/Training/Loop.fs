@@ -13,6 +13,24 @@ type TrainingState = {
     Optimizer: OptimizerState
 }
 
+/// A place in a run in plain numbers: with the weights and the optimiser's moments, all that it takes to go on from
+/// there as if nothing had happened.
+type TrainingPosition = {
+    Epoch: int
+    /// Batches of that epoch that are done.
+    Batch: int
+    /// Steps that are done.
+    Step: int64
+    OptimizerSteps: int64
+    /// Of the epoch so far.
+    Sums: Sums
+}
+
+[<RequireQualifiedAccess>]
+module TrainingPosition =
+
+    let start: TrainingPosition = { Epoch = 0; Batch = 0; Step = 0L; OptimizerSteps = 0L; Sums = Sums.zero }
+
 [<RequireQualifiedAccess>]
 module Loop =
 
@@ -40,22 +58,29 @@ module Loop =
         },
         BatchMetrics.make loss logits batch.Labels
 
-    /// Mean loss and hits over a whole set; the network is left as it was.
-    let evaluate objective (network: TorchModule) (feed: Feed) : Metrics =
-        let training = network.training
-        network.eval ()
+    /// Mean loss and hits of a function from images to logits over a whole set.
+    let measure objective (forward: Tensor -> Tensor) (feed: Feed) : Metrics =
         use tally = new Tally(feed.Placement.Device)
         use _ = torch.no_grad ()
 
         for batch in Batch.epoch feed 0L false false 0 0 do
             use _ = torch.NewDisposeScope()
             use batch = batch
-            let logits = network.forward batch.Images
+            let logits = forward batch.Images
             use metrics = BatchMetrics.make (Objective.loss objective logits batch.Labels) logits batch.Labels
             tally.Add metrics
 
-        network.train training
         tally.Read()
+
+    /// Mean loss and hits of a network over a whole set; the network is left as it was.
+    let evaluate objective (network: TorchModule) (feed: Feed) : Metrics =
+        let training = network.training
+        network.eval ()
+
+        try
+            measure objective network.forward feed
+        finally
+            network.train training
 
     /// Before the first step.
     let start (recipe: Recipe) (network: TorchModule) : TrainingState = {

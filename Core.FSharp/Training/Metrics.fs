@@ -41,6 +41,25 @@ type Metrics = {
 
     member metrics.Accuracy = if metrics.Count = 0L then nan else float metrics.Correct / float metrics.Count
 
+/// What averages are made of, as plain numbers.
+type Sums = {
+    Count: int64
+    Correct: int64
+    /// Mean losses of the batches, each times its images.
+    Loss: float
+}
+
+[<RequireQualifiedAccess>]
+module Sums =
+
+    let zero: Sums = { Count = 0L; Correct = 0L; Loss = 0.0 }
+
+    let average (sums: Sums) : Metrics = {
+        Count = sums.Count
+        Correct = sums.Correct
+        Loss = sums.Loss / float sums.Count
+    }
+
 /// Sums of losses and hits. They stay on the device until somebody wants to see them: a read makes the host wait.
 [<Sealed>]
 type Tally(device: torch.Device) =
@@ -51,17 +70,22 @@ type Tally(device: torch.Device) =
     let hits = zero torch.ScalarType.Int64
     let mutable count = 0L
 
+    /// Goes on from some sums.
+    member _.Restart(sums: Sums) =
+        losses.fill_ (scalar sums.Loss) |> ignore
+        hits.fill_ (sums.Correct.ToScalar()) |> ignore
+        count <- sums.Count
+
     member _.Add(batch: BatchMetrics) =
         use _ = torch.no_grad ()
         losses.add_ (batch.Loss, scalar (float batch.Count)) |> ignore
         hits.add_ batch.Correct |> ignore
         count <- count + batch.Count
 
-    member _.Read() : Metrics = {
-        Count = count
-        Correct = hits.item<int64>()
-        Loss = losses.item<float>() / float count
-    }
+    member _.Sums: Sums = { Count = count; Correct = hits.item<int64>(); Loss = losses.item<float>() }
+
+    /// The averages so far.
+    member tally.Read() : Metrics = Sums.average tally.Sums
 
     interface IDisposable with
         member _.Dispose() =

@@ -6,10 +6,12 @@ namespace Hybrid
 type TrainingEvent =
     | FitStarted of Epochs: int * StepsPerEpoch: int * TrainImages: int * ValImages: int
     | EpochStarted of Epoch: int * Step: int64 * LearningRate: float
+    /// In place of `EpochStarted` where a run is taken up again in the middle of an epoch.
+    | EpochResumed of Epoch: int * Step: int64 * Batch: int
     /// After every step; the loss is on the device still.
     | StepEnded of Epoch: int * Step: int64 * Batch: int
-    /// The loss of one step, every so many steps.
-    | LossLogged of Epoch: int * Step: int64 * Loss: float
+    /// The loss of one step, every so many steps, and the accuracy over the epoch so far.
+    | LossLogged of Epoch: int * Step: int64 * Loss: float * Accuracy: float
     | EpochTrained of Epoch: int * Step: int64 * Loss: float * Accuracy: float
     | EpochValidated of Epoch: int * Step: int64 * Loss: float * Accuracy: float
     | EpochEnded of Epoch: int * Step: int64

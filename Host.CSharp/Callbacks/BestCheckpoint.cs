@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Hybrid.Command;
 
 namespace Hybrid.Host.Callbacks;
@@ -8,13 +10,29 @@ namespace Hybrid.Host.Callbacks;
 /// </summary>
 /// <param name="write">Writes the weights of this moment to a file.</param>
 public sealed class BestCheckpoint(MonitorRequest monitor, string folder, Action<string, EpochMetrics> write)
-    : EpochCallback
+    : EpochCallback,
+        IStateful
 {
     /// <summary>The file that is kept; null before the first epoch has ended.</summary>
     public string? File { get; private set; }
 
     /// <summary>The epoch that it is of.</summary>
     public EpochMetrics? Best { get; private set; }
+
+    public string Name => "best_checkpoint";
+
+    public JsonObject Save() =>
+        new()
+        {
+            ["file"] = File is null ? null : Path.GetFileName(File),
+            ["best"] = JsonSerializer.SerializeToNode(Best, EpochMetrics.Json),
+        };
+
+    public void Restore(JsonObject saved)
+    {
+        Best = saved["best"].Deserialize<EpochMetrics>(EpochMetrics.Json);
+        File = saved["file"] is { } file ? Path.Combine(folder, file.GetValue<string>()) : null;
+    }
 
     protected override void OnEpoch(EpochMetrics metrics)
     {

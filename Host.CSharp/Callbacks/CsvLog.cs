@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 
 namespace Hybrid.Host.Callbacks;
 
@@ -6,7 +7,7 @@ namespace Hybrid.Host.Callbacks;
 /// <c>metrics.csv</c> as Lightning's logger writes it: columns in alphabetical order, each record in a row of its own,
 /// what it does not say left empty.
 /// </summary>
-public sealed class CsvLog : ICallback, IDisposable
+public sealed class CsvLog : ICallback, IStateful, IDisposable
 {
     private readonly StreamWriter _file;
     private readonly string[] _columns;
@@ -17,9 +18,23 @@ public sealed class CsvLog : ICallback, IDisposable
         _rate = $"lr-{optimizer}";
         _columns = ["epoch", "step", "train_loss", "train_acc", "val_loss", "val_acc", _rate];
         Array.Sort(_columns, StringComparer.Ordinal);
-        _file = new StreamWriter(path) { NewLine = "\n" };
-        _file.WriteLine(string.Join(',', _columns));
+        // An older file is that of the same run, which goes on.
+        var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read);
+        file.Seek(0, SeekOrigin.End);
+        _file = new StreamWriter(file) { NewLine = "\n" };
+        if (file.Length == 0)
+            _file.WriteLine(string.Join(',', _columns));
         _file.Flush();
+    }
+
+    public string Name => "csv_log";
+
+    public JsonObject Save() => new() { ["length"] = _file.BaseStream.Length };
+
+    public void Restore(JsonObject saved)
+    {
+        _file.BaseStream.SetLength(saved["length"]!.GetValue<long>());
+        _file.BaseStream.Seek(0, SeekOrigin.End);
     }
 
     public void On(TrainingEvent happened)

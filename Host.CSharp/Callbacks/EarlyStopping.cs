@@ -1,14 +1,28 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
 using Hybrid.Command;
 
 namespace Hybrid.Host.Callbacks;
 
 /// <summary>Ends a run whose monitored metric has not become better for some epochs.</summary>
-public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback
+public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback, IStateful
 {
     private double _best = double.NaN;
     private int _waited;
 
+    public string Name => "early_stopping";
+
     public override bool WantsStop => monitor.Patience > 0 && _waited >= monitor.Patience;
+
+    // "R": a rate of improvement of the last bit still counts after the run is taken up again.
+    public JsonObject Save() =>
+        new() { ["best"] = _best.ToString("R", CultureInfo.InvariantCulture), ["waited"] = _waited };
+
+    public void Restore(JsonObject saved)
+    {
+        _best = double.Parse(saved["best"]!.GetValue<string>(), CultureInfo.InvariantCulture);
+        _waited = saved["waited"]!.GetValue<int>();
+    }
 
     protected override void OnEpoch(EpochMetrics metrics)
     {

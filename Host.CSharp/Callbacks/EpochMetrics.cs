@@ -1,3 +1,6 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
 namespace Hybrid.Host.Callbacks;
 
 /// <summary>What an epoch came to; NaN where something was not measured.</summary>
@@ -10,6 +13,10 @@ public sealed record EpochMetrics(
     double ValAccuracy
 )
 {
+    /// <summary>What was not measured is stored as NaN, which plain JSON has no number for.</summary>
+    public static JsonSerializerOptions Json { get; } =
+        new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
     /// <summary>A metric under the name that it is logged by.</summary>
     public double Named(string metric) =>
         metric switch

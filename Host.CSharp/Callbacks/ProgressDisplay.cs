@@ -13,7 +13,7 @@ public sealed class ProgressDisplay(Output output) : EpochCallback
     private int _epochs;
     private int _steps;
     private long _firstStep;
-    private double _loss = double.NaN;
+    private string _last = "";
 
     /// <summary>Runs the work with a place for bars on the terminal, if there is one.</summary>
     public void Around(Action work)
@@ -48,17 +48,19 @@ public sealed class ProgressDisplay(Output output) : EpochCallback
                 (_epochs, _steps) = (e.Epochs, e.StepsPerEpoch);
                 break;
             case TrainingEvent.EpochStarted e:
-                _epoch.Restart();
-                _firstStep = e.Step;
-                _bar = _bars?.AddTask(Title(e.Epoch), maxValue: _steps);
+                Begin(e.Epoch, e.Step);
+                break;
+            case TrainingEvent.EpochResumed e:
+                output.Line($"{Title(e.Epoch)} goes on after {e.Batch} of {_steps} steps");
+                Begin(e.Epoch, e.Step);
                 break;
             case TrainingEvent.LossLogged e:
-                _loss = e.Loss;
+                _last = $"  loss {e.Loss:F3}  acc {Output.Percent(e.Accuracy)}";
                 break;
             case TrainingEvent.StepEnded e when _bar is not null:
                 _bar.Value = e.Batch + 1;
                 if (_epoch.Elapsed.TotalSeconds > 0.5)
-                    _bar.Description = $"{Title(e.Epoch)}  {Rate(e.Step)}{Loss()}";
+                    _bar.Description = $"{Title(e.Epoch)}  {Rate(e.Step)}{_last}";
                 break;
             case TrainingEvent.Diverged e:
                 output.Line($"The loss of step {e.Step} (epoch {e.Epoch}) is {e.Loss}: the run ends here.");
@@ -85,5 +87,11 @@ public sealed class ProgressDisplay(Output output) : EpochCallback
 
     private string Rate(long step) => $"{(step - _firstStep + 1) / _epoch.Elapsed.TotalSeconds:F1} steps/s";
 
-    private string Loss() => double.IsNaN(_loss) ? "" : $"  loss {_loss:F3}";
+    private void Begin(int epoch, long step)
+    {
+        _epoch.Restart();
+        _firstStep = step;
+        _last = "";
+        _bar = _bars?.AddTask(Title(epoch), maxValue: _steps);
+    }
 }

@@ -15,6 +15,7 @@ public sealed class Throughput(int batchSize) : ICallback
         switch (happened)
         {
             case TrainingEvent.EpochStarted:
+            case TrainingEvent.EpochResumed:
                 _training.Start();
                 break;
             case TrainingEvent.StepEnded:

@@ -36,6 +36,14 @@ public static class AtomicFile
         }
     }
 
+    /// <summary>Removes what writers left in a folder that were killed. No writer may be at work there.</summary>
+    public static void Sweep(string folder)
+    {
+        if (Directory.Exists(folder))
+            foreach (var left in Directory.GetFiles(folder, ".*.tmp"))
+                Forget(left);
+    }
+
     private static void Forget(string temporary)
     {
         try

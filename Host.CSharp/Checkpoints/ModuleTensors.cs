@@ -26,9 +26,19 @@ public static class ModuleTensors
     /// module as it was.
     /// </summary>
     /// <exception cref="WorkException">Tensors are missing, too many, or of other shapes.</exception>
-    public static void Write(TorchModule network, IReadOnlyList<StoredTensor> tensors, string file)
+    public static void Write(TorchModule network, IReadOnlyList<StoredTensor> tensors, string file) =>
+        Write(network, network.Weights.Specs, tensors, file);
+
+    /// <summary>The same for a part of the module, which <paramref name="specs"/> names; the rest stays as it is.
+    /// </summary>
+    /// <exception cref="WorkException">Tensors are missing, too many, or of other shapes.</exception>
+    public static void Write(
+        TorchModule network,
+        IReadOnlyList<TensorSpec> specs,
+        IReadOnlyList<StoredTensor> tensors,
+        string file
+    )
     {
-        var specs = network.Weights.Specs;
         Compare(specs, tensors, file);
         var given = tensors.ToDictionary(tensor => tensor.Name);
         using var noGrad = no_grad();
@@ -37,6 +47,28 @@ public static class ModuleTensors
             using var scope = NewDisposeScope();
             network.Weights[spec.Key].copy_(ToTensor(given[spec.Key]));
         }
+    }
+
+    /// <summary>Copies a file's tensors into others under the same names, all or none.</summary>
+    /// <exception cref="WorkException">Tensors are missing, too many, or of other shapes.</exception>
+    public static void Write(
+        IReadOnlyList<(string Name, Tensor Tensor)> targets,
+        IReadOnlyList<StoredTensor> tensors,
+        string file
+    )
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var given = tensors.ToDictionary(tensor => tensor.Name);
+        if (given.Count != targets.Count)
+            throw new WorkException($"'{file}' holds {given.Count} tensors of the optimiser, expected {targets.Count}");
+        foreach (var (name, target) in targets)
+            if (!given.TryGetValue(name, out var stored) || !stored.Shape.SequenceEqual(target.shape))
+                throw new WorkException(
+                    $"'{file}' does not hold the optimiser's {name} in the shape {Show(target.shape)}"
+                );
+        foreach (var (name, target) in targets)
+            target.copy_(ToTensor(given[name]));
     }
 
     /// <summary>Compares names and shapes; looks at no element.</summary>

@@ -23,6 +23,9 @@ public sealed class RunFolder : IDisposable
 
     public string Checkpoints => Path.Combine(Root, "checkpoints");
 
+    /// <summary>The whole state of the run, from which it can be taken up again.</summary>
+    public string Last => Path.Combine(Checkpoints, "last.safetensors");
+
     public string Metrics => Path.Combine(Root, "metrics.csv");
 
     /// <summary>Makes the next version: one above the highest that is there.</summary>
@@ -45,6 +48,24 @@ public sealed class RunFolder : IDisposable
         }
     }
 
+    /// <summary>Finds a run that can be taken up again: the folder itself, or the highest version below it.</summary>
+    /// <exception cref="RequestException">There is none.</exception>
+    public static RunFolder Find(string place)
+    {
+        var folder = new DirectoryInfo(place);
+        if (!folder.Exists)
+            throw new RequestException($"--resume: there is no folder '{place}'");
+        var versions = folder.EnumerateDirectories(Prefix + "*").OrderByDescending(Version);
+        var found = versions
+            .Prepend(folder)
+            .Select(candidate => new RunFolder(candidate.FullName, FreshFolders.Before(place)) { _kept = true })
+            .FirstOrDefault(run => File.Exists(run.Last));
+        return found
+            ?? throw new RequestException(
+                $"--resume: '{place}' is no run that was saved: expected checkpoints/last.safetensors in it or in a folder {Prefix}N below"
+            );
+    }
+
     /// <summary>Writes what decides the run as <c>hparams.yaml</c>.</summary>
     public void WriteHyperParameters(JsonObject hyperParameters, string data, DataRequest request)
     {
@@ -62,7 +83,7 @@ public sealed class RunFolder : IDisposable
 
     public void Dispose()
     {
-        if (!_kept && Directory.Exists(Root) && !Directory.Exists(Checkpoints))
+        if (!_kept && Directory.Exists(Root))
         {
             Directory.Delete(Root, recursive: true);
             _parents.RemoveEmpty();

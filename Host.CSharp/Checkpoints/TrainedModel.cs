@@ -45,11 +45,25 @@ public sealed record TrainedModel(
             path,
             model,
             ParseInput(Text(InputKey)),
-            file.Tensors,
+            Divide(file.Tensors).Weights,
             stored,
             Parse<string[]>(path, ClassesKey, Text(ClassesKey)),
             Parse<NormalisationText>(path, NormalisationKey, Text(NormalisationKey))?.Checked(path),
             Text(DataKey)
+        );
+    }
+
+    /// <summary>Tells an optimiser's tensors, their prefix taken away, from the network's.</summary>
+    public static (IReadOnlyList<StoredTensor> Moments, IReadOnlyList<StoredTensor> Weights) Divide(
+        IReadOnlyList<StoredTensor> tensors
+    )
+    {
+        var all = tensors.ToLookup(tensor =>
+            tensor.Name.StartsWith(RunState.OptimizerPrefix, StringComparison.Ordinal)
+        );
+        return (
+            [.. all[true].Select(tensor => tensor with { Name = tensor.Name[RunState.OptimizerPrefix.Length..] })],
+            [.. all[false]]
         );
     }
 
@@ -78,7 +92,7 @@ public sealed record TrainedModel(
         IReadOnlyList<StoredTensor> tensors,
         JsonObject hyperParameters,
         TrainedOn trainedOn,
-        IReadOnlyDictionary<string, string> facts
+        IEnumerable<KeyValuePair<string, string>> facts
     )
     {
         var metadata = Metadata(hyperParameters, trainedOn.Input);

@@ -13,7 +13,7 @@ public static class TestCommand
         var output = new Output(request.Json);
         var trained = TrainedModel.Read(request.Checkpoint, request.Model);
         var placement = Machine.Prepare(request.Machine);
-        using var data = new LoadedData(DataFor(request, trained), output);
+        using var data = new LoadedData(Requests.WithSize(DataFor(request, trained), trained.Input), output);
         using var network = trained.Build(placement);
         var metrics = Evaluate(trained, network, data, request.Split, request.BatchSize);
         output.Line(

@@ -1,0 +1,63 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Hybrid.Host.Runtime;
+
+namespace Hybrid.Host.Checkpoints;
+
+/// <summary>
+/// A run between two steps, as it lies in its folder's <c>last.safetensors</c>: the checkpoint of that moment, and
+/// beside it what else it takes to go on as if nothing had happened.
+/// </summary>
+/// <param name="Arguments">The command line that started the run.</param>
+/// <param name="WorkingFolder">Where that command line's relative paths begin.</param>
+/// <param name="Threads">libtorch's threads: with another number sums are rounded otherwise.</param>
+/// <param name="Callbacks">What each callback remembers, by its name.</param>
+public sealed record RunState(
+    IReadOnlyList<string> Arguments,
+    string WorkingFolder,
+    int Threads,
+    RunPosition Position,
+    JsonObject Callbacks
+)
+{
+    /// <summary>Before the names of the optimiser's tensors, which are no part of the network's state.</summary>
+    public const string OptimizerPrefix = "optimizer.";
+
+    private const string Key = "run_state";
+
+    /// <summary>What goes into the file's metadata.</summary>
+    public KeyValuePair<string, string> ToMetadata() => new(Key, JsonSerializer.Serialize(this));
+
+    /// <exception cref="WorkException">The file holds no state of a run.</exception>
+    public static RunState Read(string path, Checkpoint file)
+    {
+        try
+        {
+            if (file.Metadata[Key] is { } text)
+                return JsonSerializer.Deserialize<RunState>(text.GetValue<string>())
+                    ?? throw new JsonException("nothing there");
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            // Told below with the same words as a file that says nothing.
+        }
+        throw new WorkException($"'{path}' holds no state of a run to go on from");
+    }
+}
+
+/// <summary><see cref="TrainingPosition"/> as it is stored.</summary>
+public sealed record RunPosition(
+    int Epoch,
+    int Batch,
+    long Step,
+    long OptimizerSteps,
+    long Count,
+    long Correct,
+    double Loss
+)
+{
+    public static RunPosition Of(TrainingPosition p) =>
+        new(p.Epoch, p.Batch, p.Step, p.OptimizerSteps, p.Sums.Count, p.Sums.Correct, p.Sums.Loss);
+
+    public TrainingPosition ToPosition() => new(Epoch, Batch, Step, OptimizerSteps, new Sums(Count, Correct, Loss));
+}
