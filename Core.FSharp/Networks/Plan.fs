@@ -282,6 +282,13 @@ module Plan =
     /// The tensors of the state, in the order of PyTorch's `state_dict`.
     let stateTensors plan : TensorSpec list = layers plan |> List.collect (fun (_, layer) -> layer.Tensors)
 
+    /// The tensors of the last layer that has any, if it is a linear one: in a classifier they alone depend on the
+    /// number of classes. Empty otherwise.
+    let head plan : TensorSpec list =
+        match layers plan |> List.map snd |> List.filter (fun layer -> not layer.Tensors.IsEmpty) |> List.tryLast with
+        | Some { Layer = Layer.Linear _; Tensors = tensors } -> tensors
+        | _ -> []
+
     /// Numbers that are trained.
     let parameterCount plan = stateTensors plan |> List.filter _.IsParameter |> List.sumBy _.Elements
 

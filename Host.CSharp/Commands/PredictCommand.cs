@@ -1,0 +1,92 @@
+using System.Globalization;
+using Hybrid.Command;
+using Hybrid.Host.Checkpoints;
+using Hybrid.Host.Data;
+using Hybrid.Host.Runtime;
+using Spectre.Console;
+
+namespace Hybrid.Host.Commands;
+
+/// <summary><c>predict</c>: the most probable classes of picture files.</summary>
+public static class PredictCommand
+{
+    // Read before the first of them is computed: some batches, so that all cores have something to decode.
+    private const int BatchesAtOnce = 16;
+
+    public static int Run(PredictRequest request)
+    {
+        var csvToStdout = request.Csv == "-";
+        var output = new Output(request.Json || csvToStdout);
+        var files = PictureSearch.Find(request.Files);
+        var trained = TrainedModel.Read(request.Checkpoint, request.Model);
+        if (trained.Input is not Shape.Image { channels: ImageSet.Channels } input)
+            throw new RequestException($"'{trained.File}' reads inputs of {trained.Input}, not pictures");
+        var placement = Machine.Prepare(request.Machine);
+        var knowledge = DataKnowledge.Of(trained, request, output);
+        using var network = trained.Build(placement);
+        var rows = new List<PredictedFile>();
+        foreach (var some in files.Chunk(request.BatchSize * BatchesAtOnce))
+            rows.AddRange(Predict(network, some, input, knowledge, request, output));
+        if (rows.Count == 0)
+            throw new WorkException($"none of the {files.Count:N0} files can be read as a picture");
+
+        if (request.Csv.Length == 0)
+            output.People.Write(Table(rows));
+        else
+            PredictionCsv.Write(request.Csv, rows);
+        if (request.Csv.Length > 0 && !csvToStdout)
+            output.Line($"{rows.Count:N0} of {files.Count:N0} files in {request.Csv}");
+        if (!csvToStdout)
+            output.Result(new PredictResult(rows));
+        return 0;
+    }
+
+    private static IEnumerable<PredictedFile> Predict(
+        TorchModule network,
+        string[] files,
+        Shape.Image input,
+        DataKnowledge knowledge,
+        PredictRequest request,
+        Output output
+    )
+    {
+        var pictures = PictureReading.Read("Reading pictures", files, input.height, input.width, output);
+        PictureReading.Warn(output, pictures.Remarks, files);
+        if (pictures.Kept.Length == 0)
+            return [];
+        using var images = Datasets.OfBytes(
+            pictures.Pixels,
+            new long[pictures.Kept.Length],
+            input.height,
+            input.width,
+            [.. knowledge.Classes]
+        );
+        var predictions = Training.Predict(network, images, knowledge.Normalisation, request.Top, request.BatchSize);
+        return pictures
+            .Kept.Zip(predictions)
+            .Select(it => new PredictedFile(
+                files[it.First],
+                [.. it.Second.Classes.Select(place => knowledge.Classes[place])],
+                it.Second.Probabilities
+            ));
+    }
+
+    private static Table Table(IReadOnlyList<PredictedFile> rows)
+    {
+        var table = new Table().Border(TableBorder.Simple).AddColumn("File");
+        for (var rank = 1; rank <= rows[0].Classes.Count; rank++)
+            table.AddColumn(rank.ToString(CultureInfo.InvariantCulture));
+        foreach (var row in rows)
+            table.AddRow([
+                Markup.Escape(row.File),
+                .. row.Classes.Zip(row.Probabilities, (name, p) => $"{Markup.Escape(name)} {Output.Percent(p)}"),
+            ]);
+        return table;
+    }
+}
+
+/// <summary>The files that could be read, in the order in which they were found.</summary>
+public sealed record PredictResult(IReadOnlyList<PredictedFile> Predictions);
+
+/// <summary>The most probable classes of one picture, best first, with their probabilities from 0 to 1.</summary>
+public sealed record PredictedFile(string File, IReadOnlyList<string> Classes, IReadOnlyList<double> Probabilities);

@@ -1,0 +1,161 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Hybrid.Host.Checkpoints;
+using Hybrid.Host.Runtime;
+
+namespace Hybrid.Host.Data;
+
+/// <summary>
+/// Pictures that were decoded before, so that a folder is decoded once: one file for each folder and size, good for
+/// exactly the files that were there then, with their sizes and times. A file that is damaged or of other pictures
+/// is written anew, so that a folder that changes does not fill the disk.
+/// </summary>
+/// <param name="folder">Where the files are; null for no cache.</param>
+public sealed class ImageCache(string? folder)
+{
+    /// <summary>The environment variable with another folder for the files, or <c>off</c>.</summary>
+    public const string Variable = "HYBRID_CACHE";
+
+    private static ReadOnlySpan<byte> Magic => "HYBRID images 1\n"u8;
+
+    private const int Digest = SHA256.HashSizeInBytes;
+
+    /// <summary>The one in the user's cache folder, or where <see cref="Variable"/> says.</summary>
+    public static ImageCache Usual() =>
+        Environment.GetEnvironmentVariable(Variable) switch
+        {
+            null or "" => new(Path.Combine(UserFolder(), "hybrid", "images")),
+            var text when text.Equals("off", StringComparison.OrdinalIgnoreCase) => new((string?)null),
+            var text => new(Path.GetFullPath(text)),
+        };
+
+    /// <summary>The pictures of these files, decoded only where that has not been done before.</summary>
+    /// <exception cref="RequestException">They would not fit into one array.</exception>
+    /// <exception cref="OperationCanceledException">Interrupted.</exception>
+    public Pictures Get(LabelledFiles files, int height, int width, Output output)
+    {
+        Pictures Decode() => PictureReading.Read($"Reading {files.Folder}", files.Paths, height, width, output);
+        if (folder is null)
+            return Decode();
+        var place = Name(files.Folder, height, width);
+        var key = Key(files);
+        if (TryRead(place, key, files.Paths.Count, height * width * ImageSet.Channels) is { } cached)
+            return cached;
+        var pictures = Decode();
+        try
+        {
+            AtomicFile.Write(place, stream => Write(stream, key, pictures));
+        }
+        catch (WorkException error)
+        {
+            output.Warning($"the decoded pictures will be decoded again next time: {error.Message}");
+        }
+
+        return pictures;
+    }
+
+    private string Name(string pictures, int height, int width)
+    {
+        var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(pictures)));
+        return Path.Combine(folder!, $"{hash[..20]}-{height}x{width}.images");
+    }
+
+    /// <summary>What tells these files from any others: where they are, their sizes and times of change.</summary>
+    private static byte[] Key(LabelledFiles files)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var path in files.Paths)
+        {
+            var file = new FileInfo(path);
+            // Of a link it is the file behind it that matters.
+            if (file.LinkTarget is not null && file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target)
+                file = target;
+            var length = file.Exists ? file.Length : -1;
+            hash.AppendData(
+                Encoding.UTF8.GetBytes(
+                    string.Create(CultureInfo.InvariantCulture, $"{path}\0{length}\0{file.LastWriteTimeUtc.Ticks}\n")
+                )
+            );
+        }
+
+        return hash.GetHashAndReset();
+    }
+
+    /// <summary>Layout: magic, key, count of pictures, length of the remarks, places, remarks as JSON, pixels, and the
+    /// SHA-256 of all that. Numbers are four bytes, little-endian.</summary>
+    private static void Write(Stream stream, byte[] key, Pictures pictures)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        void Put(ReadOnlySpan<byte> bytes)
+        {
+            hash.AppendData(bytes);
+            stream.Write(bytes);
+        }
+
+        var remarks = JsonSerializer.SerializeToUtf8Bytes(pictures.Remarks);
+        Put(Magic);
+        Put(key);
+        foreach (var number in (int[])[pictures.Kept.Length, remarks.Length, .. pictures.Kept])
+            Put(BitConverter.GetBytes(number));
+        Put(remarks);
+        Put(pictures.Pixels);
+        stream.Write(hash.GetHashAndReset());
+    }
+
+    private static Pictures? TryRead(string place, byte[] key, int files, int imageBytes)
+    {
+        try
+        {
+            using var stream = File.OpenRead(place);
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            byte[] Take(int length)
+            {
+                // No length that the file itself names is believed beyond what is left of the file.
+                if (length < 0 || length > stream.Length - stream.Position - Digest)
+                    throw new InvalidDataException();
+                var bytes = GC.AllocateUninitializedArray<byte>(length);
+                stream.ReadExactly(bytes);
+                hash.AppendData(bytes);
+                return bytes;
+            }
+            int Number() => BitConverter.ToInt32(Take(sizeof(int)));
+
+            if (!Take(Magic.Length).AsSpan().SequenceEqual(Magic) || !Take(key.Length).AsSpan().SequenceEqual(key))
+                return null;
+            var (count, remarksLength) = (Number(), Number());
+            if (count < 0 || count > files)
+                return null;
+            var kept = new int[count];
+            for (var i = 0; i < count; i++)
+                kept[i] = Number();
+            var remarks = Take(remarksLength);
+            var pixels = Take(checked(count * imageBytes));
+            var digest = new byte[Digest];
+            stream.ReadExactly(digest);
+            return digest.AsSpan().SequenceEqual(hash.GetHashAndReset())
+                ? new Pictures(pixels, kept, JsonSerializer.Deserialize<PictureRemark[]>(remarks)!)
+                : null;
+        }
+        catch (Exception error)
+            when (error is IOException or UnauthorizedAccessException or InvalidDataException or OverflowException)
+        {
+            return null;
+        }
+    }
+
+    private static string UserFolder()
+    {
+        var home = Environment.GetFolderPath(
+            Environment.SpecialFolder.UserProfile,
+            Environment.SpecialFolderOption.DoNotVerify
+        );
+        var usual =
+            OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
+            : OperatingSystem.IsMacOS() ? Path.Combine(home, "Library", "Caches")
+            : Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } named ? named
+            : Path.Combine(home, ".cache");
+        return Path.IsPathRooted(usual) ? usual : Path.GetTempPath();
+    }
+}

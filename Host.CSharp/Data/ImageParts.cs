@@ -1,0 +1,8 @@
+namespace Hybrid.Host.Data;
+
+/// <summary>The parts that a set of images comes in, each read when it is asked for.</summary>
+/// <param name="Train">What is learnt from; validation images are taken from it where <paramref name="Val"/> is
+/// null.</param>
+/// <param name="Val">The set's own validation images; null where it has none.</param>
+/// <param name="Test">Null where the set has none.</param>
+public sealed record ImageParts(Func<ImageSet> Train, Func<ImageSet>? Val, Func<ImageSet>? Test);
