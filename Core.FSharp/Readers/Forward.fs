@@ -63,16 +63,37 @@ module internal Forward =
         | weight :: _ -> weights[weight.Key], null
         | [] -> invalidOp $"{Layer.name layer.Layer} has no weight"
 
+    let private narrowed (dtype: torch.ScalarType) (tensor: Tensor | null) : Tensor | null =
+        match tensor with
+        | null -> null
+        | tensor -> tensor.``to`` dtype
+
     /// `overwrite`: what the layer reads may be written over, since no backward pass needs it.
     let private layer (weights: Weights) overwrite (plan: LayerPlan) =
         match plan.Layer with
         | Layer.Conv2d conv ->
             let weight, bias = weightAndBias weights plan
             let stride, padding, dilation = pair conv.Stride, pair conv.Padding, pair 1
-            fresh (fun x _ -> F.conv2d (x, weight, bias, stride, padding, dilation, 1L))
+            let dtype = weights.Placement.DType
+
+            if dtype = Placement.storage weights.Placement then
+                fresh (fun x _ -> F.conv2d (x, weight, bias, stride, padding, dilation, 1L))
+            else
+                fresh (fun x _ ->
+                    use weight = weight.``to`` dtype
+                    use bias = narrowed dtype bias
+                    F.conv2d (x, weight, bias, stride, padding, dilation, 1L))
         | Layer.Linear _ ->
             let weight, bias = weightAndBias weights plan
-            fresh (fun x _ -> F.linear (x, weight, bias))
+            let dtype = Placement.storage weights.Placement
+
+            if dtype = weights.Placement.DType then
+                fresh (fun x _ -> F.linear (x, weight, bias))
+            else
+                // The last sums of a network are in float32 whatever came before.
+                fresh (fun x _ ->
+                    use wide = x.``to`` dtype
+                    F.linear (wide, weight, bias))
         | Layer.BatchNorm2d -> batchNorm weights plan
         | Layer.Activation kind -> activate kind overwrite
         | Layer.MaxPool2d pool ->

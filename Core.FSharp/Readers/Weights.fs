@@ -12,7 +12,12 @@ type Layout =
     | ChannelsLast
 
 /// Where and in what form a network's tensors are held.
-type Placement = { Device: torch.Device; DType: torch.ScalarType; Layout: Layout }
+type Placement = {
+    Device: torch.Device
+    /// What the network computes in; what it keeps is in `Placement.storage`.
+    DType: torch.ScalarType
+    Layout: Layout
+}
 
 [<RequireQualifiedAccess>]
 module Placement =
@@ -23,6 +28,13 @@ module Placement =
         DType = torch.ScalarType.Float32
         Layout = Layout.ChannelsLast
     }
+
+    /// Precision of what lasts: weights, their gradients and the running statistics. Where a network computes in
+    /// bfloat16, these are in float32, since most steps are too small for eight digits.
+    let storage (placement: Placement) =
+        match placement.DType with
+        | torch.ScalarType.BFloat16 -> torch.ScalarType.Float32
+        | dtype -> dtype
 
 [<RequireQualifiedAccess>]
 module Layout =
@@ -54,8 +66,9 @@ type Weights(plan: Plan, placement: Placement) =
     let zeros (count: int64) dtype =
         torch.zeros([| count |], dtype = Nullable dtype, device = placement.Device).DetachFromDisposeScope()
 
-    let flat = zeros total placement.DType
-    let grad = zeros total placement.DType
+    let dtype = Placement.storage placement
+    let flat = zeros total dtype
+    let grad = zeros total dtype
     let counts = zeros (int64 counters.Length) torch.ScalarType.Int64
 
     /// The part of a flat tensor that belongs to parameter `index`, in its own shape and the layout's strides.
@@ -74,8 +87,10 @@ type Weights(plan: Plan, placement: Placement) =
 
     let leaves =
         Array.init parameters.Length (fun index ->
-            let leaf = new Modules.Parameter(view flat index, true)
-            leaf.grad <- view grad index
+            use part = view flat index
+            use gradient = view grad index
+            let leaf = new Modules.Parameter(part, true)
+            leaf.grad <- gradient
             leaf.DetachFromDisposeScope() |> ignore
             leaf)
 
@@ -89,8 +104,8 @@ type Weights(plan: Plan, placement: Placement) =
 
         for spec in specs do
             match spec.Role with
-            | Role.RunningMean -> tensors[spec.Key] <- zeros spec.Elements placement.DType
-            | Role.RunningVar -> tensors[spec.Key] <- (zeros spec.Elements placement.DType).fill_(1.0)
+            | Role.RunningMean -> tensors[spec.Key] <- zeros spec.Elements dtype
+            | Role.RunningVar -> tensors[spec.Key] <- (zeros spec.Elements dtype).fill_(1.0)
             | _ -> ()
 
     member _.Plan = plan

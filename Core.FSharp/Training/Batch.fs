@@ -49,7 +49,14 @@ module Dataset =
     /// Bytes in channels-last order, `[N, H, W, 3]`, as image decoders give them.
     let ofBytes (images: byte array) (labels: int64 array) height width (classes: string array) : Dataset =
         use _ = torch.NewDisposeScope()
-        let pixels = torch.tensor(images).view(labels.LongLength, int64 height, int64 width, 3L)
+        // Read where they are, so that the set is copied once; an empty array has no place.
+        let bytes =
+            if images.Length = 0 then
+                torch.tensor images
+            else
+                torch.frombuffer (images, torch.ScalarType.Byte)
+
+        let pixels = bytes.view (labels.LongLength, int64 height, int64 width, 3L)
 
         {
             Pixels = pixels.permute(0L, 3L, 1L, 2L).contiguous().DetachFromDisposeScope()
@@ -112,18 +119,21 @@ module Normalisation =
             sums.add_ (pixels.sum [| 0L; 2L; 3L |]) |> ignore
             squares.add_ (pixels.mul_(pixels).sum [| 0L; 2L; 3L |]) |> ignore
 
-        let numbers = float (data.Pixels.numel () / channels)
+        let numbers = data.Pixels.numel () / channels
+        let sums, squares = sums.data<int64>().ToArray(), squares.data<int64>().ToArray()
+        let mean = sums |> Array.map (fun sum -> float sum / float numbers / 255.0)
 
-        let mean = sums.data<int64>().ToArray() |> Array.map (fun sum -> float sum / numbers / 255.0)
-
+        // In whole numbers, so that nothing is lost where the spread is small beside the mean.
         let std =
-            squares.data<int64>().ToArray()
-            |> Array.map2 (fun mean square -> sqrt (float square / numbers / (255.0 * 255.0) - mean * mean)) mean
+            (sums, squares)
+            ||> Array.map2 (fun sum square ->
+                let spread = bigint numbers * bigint square - bigint sum * bigint sum
+                sqrt (float spread) / float numbers / 255.0)
 
         {
             Mean = mean |> Array.map (fun x -> Math.Round(x, 8))
             // A channel that never changes is left as it is.
-            Std = std |> Array.map (fun x -> if x < 1e-8 then 1.0 else Math.Round(x, 8))
+            Std = std |> Array.map (fun x -> if x = 0.0 then 1.0 else Math.Round(x, 8))
         }
 
     /// Bytes, as floats, to what the network reads: scaled by 255, then normalised.
@@ -181,18 +191,21 @@ module Batch =
         else
             (feed.Data.Count + feed.BatchSize - 1) / feed.BatchSize
 
+    /// Places of all images `[N]` in the order in which an epoch reads them, on the data's device.
+    let order (data: Dataset) (seed: int64) shuffle epoch =
+        let device = data.Pixels.device
+
+        if shuffle then
+            use generator = Randomness.generator seed Purpose.Shuffle epoch 0
+            torch.randperm(int64 data.Count, generator = generator).``to`` device
+        else
+            torch.arange (int64 data.Count, device = device)
+
     /// Batches of one epoch from number `first` on, in a new order each epoch if `shuffle`. Each batch is the
     /// reader's to dispose.
     let epoch (feed: Feed) (seed: int64) shuffle dropLast epoch first : Batch seq =
         seq {
-            let device = feed.Data.Pixels.device
-
-            use order =
-                if shuffle then
-                    use generator = Randomness.generator seed Purpose.Shuffle epoch 0
-                    torch.randperm(int64 feed.Data.Count, generator = generator).``to`` device
-                else
-                    torch.arange (int64 feed.Data.Count, device = device)
+            use order = order feed.Data seed shuffle epoch
 
             for number in first .. count dropLast feed - 1 do
                 let start = number * feed.BatchSize

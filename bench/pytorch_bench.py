@@ -1,0 +1,120 @@
+"""Measures a network in PyTorch as `hybrid bench --against pytorch` asks for it, line by line on stdin.
+
+`train S` and `infer S` run for S seconds and answer with images a second, `memory` with the peak of resident memory
+in MiB. The network comes as the JSON that Hybrid stores networks in.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+import warnings
+
+import torch
+from torch import nn
+
+
+class Fork(nn.Module):
+    def __init__(self, join, branches):
+        super().__init__()
+        self.join = join
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x):
+        outs = [branch(x) for branch in self.branches]
+        if self.join == "concat":
+            return torch.cat(outs, dim=1)
+        total = outs[0]
+        for out in outs[1:]:
+            total = total + out
+        return total
+
+
+PLAIN = {
+    "batchnorm2d": nn.LazyBatchNorm2d,
+    "adaptiveavgpool2d": lambda: nn.AdaptiveAvgPool2d(1),
+    "flatten": nn.Flatten,
+    "relu": nn.ReLU,
+    "leakyrelu": nn.LeakyReLU,
+    "tanh": nn.Tanh,
+    "gelu": nn.GELU,
+}
+
+
+def build(net):
+    if isinstance(net, list):
+        return nn.Sequential(*map(build, net))
+    if isinstance(net, str):
+        return PLAIN[net]()
+    if "name" in net:
+        return build(net["net"])
+    (kind, it), = net.items()
+    if kind in ("concat", "sum"):
+        return Fork(kind, map(build, it))
+    if kind == "conv2d":
+        return nn.LazyConv2d(it["channels"], it["kernel"], it["stride"], it["padding"], bias=it["bias"])
+    if kind == "linear":
+        return nn.LazyLinear(it["features"], bias=it["bias"])
+    pool = nn.MaxPool2d if kind == "maxpool2d" else nn.AvgPool2d
+    return pool(it["kernel"], it["stride"], it["padding"])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--net", required=True)
+    parser.add_argument("--optimizer", choices=["sgd", "adamw"], required=True)
+    parser.add_argument("--batch-size", type=int, required=True)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--channels-last", action="store_true")
+    args = parser.parse_args()
+    # Lazy modules announce themselves.
+    warnings.simplefilter("ignore")
+
+    torch.set_num_threads(args.threads)
+    images = torch.randn(args.batch_size, 3, 32, 32)
+    labels = torch.arange(args.batch_size) % 10
+    network = build(json.loads(args.net))
+    network(images)
+    if args.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=torch.channels_last)
+    if args.optimizer == "sgd":
+        optimizer = torch.optim.SGD(network.parameters(), 1e-6, momentum=0.9, weight_decay=1e-4)
+    else:
+        optimizer = torch.optim.AdamW(network.parameters(), 1e-6, weight_decay=1e-4)
+    loss_of = nn.CrossEntropyLoss()
+
+    def train():
+        network.train()
+        optimizer.zero_grad(set_to_none=True)
+        loss_of(network(images), labels).backward()
+        optimizer.step()
+
+    def infer():
+        network.eval()
+        with torch.inference_mode():
+            network(images)
+
+    def rate(work, seconds):
+        work()
+        calls, start = 0, time.perf_counter()
+        while True:
+            work()
+            calls += 1
+            passed = time.perf_counter() - start
+            if passed >= seconds:
+                return args.batch_size * calls / passed
+
+    print(torch.__version__, flush=True)
+    for line in sys.stdin:
+        what, seconds = line.split()
+        if what == "memory":
+            answer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        else:
+            answer = rate({"train": train, "infer": infer}[what], float(seconds))
+        print(answer, flush=True)
+
+
+if __name__ == "__main__":
+    main()
