@@ -59,6 +59,9 @@ type Models =
 
     static member Summarise(plan: Plan) : Summary = Summary.ofPlan plan
 
+    /// Every layer and join as a node that names the nodes it reads.
+    static member Graph(plan: Plan) : IReadOnlyList<GraphNode> = Graph.ofPlan plan
+
     static member StateTensors(plan: Plan) : IReadOnlyList<TensorSpec> = Plan.stateTensors plan
 
     /// The tensors of the last linear layer, which alone depend on the number of classes.
@@ -155,7 +158,7 @@ type Training =
     static member Predict
         (network: TorchModule, images: Dataset, normalisation: Normalisation, top: int, batchSize: int)
         : IReadOnlyList<Prediction> =
-        Predict.images top network {
+        let feed = {
             Data = images
             Normalisation = normalisation
             Placement = network.Weights.Placement
@@ -163,7 +166,34 @@ type Training =
             Augment = []
         }
 
+        if Fusion.supports feed.Placement then
+            use fused = Fusion.ofWeights network.Weights
+            Predict.images top fused.forward feed
+        else
+            Predict.ofNetwork top network feed
+
+    /// The first images, `count` at most, of the first batch that a run of `recipe` sees.
+    static member Samples(recipe: Recipe, train: Dataset, count: int) : Samples = Samples.ofRun recipe train count
+
     static member OptimizerName(recipe: Recipe) : string = Optimizer.name recipe.Optimizer
+
+[<AbstractClass; Sealed>]
+type Workloads =
+    /// A network as it is trained and evaluated here.
+    static member Own(model: Model, plan: Plan, placement: Placement, batchSize: int) : OwnWorkload =
+        new OwnWorkload(model, plan, placement, batchSize)
+
+    /// The same network as one writes it by hand from TorchSharp's modules.
+    static member Plain(model: Model, plan: Plan, batchSize: int) : Workload = new PlainWorkload(model, plan, batchSize)
+
+    /// The network as JSON, for programs in other languages, and `sgd` or `adamw` as its published recipe says.
+    static member Describe(model: Model) : struct (string * string) =
+        let optimizer =
+            match (Recipe.published model).Optimizer with
+            | Optimizer.Sgd _ -> "sgd"
+            | _ -> "adamw"
+
+        struct (StoredNet.write model.Net, optimizer)
 
 [<AbstractClass; Sealed>]
 type Placements =
@@ -191,6 +221,9 @@ type Placements =
 type Requests =
     /// A request for a model that names none: what is stored decides.
     static member Unnamed: ModelRequest = { Name = ""; Hparams = [||] }
+
+    /// A request for a model as published.
+    static member Named(name: string) : ModelRequest = { Name = name; Hparams = [||] }
 
     /// The same request for another model.
     static member WithModel(request: TrainRequest, name: string) : TrainRequest = {

@@ -16,6 +16,7 @@ try
         Request.Summary it => SummaryCommand.Run(it.Item),
         Request.Export it => ExportCommand.Run(it.Item),
         Request.Compare it => CompareCommand.Run(it.Item),
+        Request.Bench it => BenchCommand.Run(it.Item),
         Request.Doctor it => DoctorCommand.Run(it.Item),
         Request.Show it => Show(it.Text),
         Request.Wrong it => Fail(it.Message, 2),

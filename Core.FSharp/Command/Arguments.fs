@@ -275,6 +275,36 @@ type ExportArgument =
             | Json -> Usage.json
 
 [<RequireQualifiedAccess>]
+type BenchArgument =
+    | [<Unique>] Models of string
+    | [<Unique>] Batch_Size of int
+    | [<Unique>] Repeats of int
+    | [<Unique>] Seconds of float
+    | [<Unique>] Against of string
+    | [<Unique>] Device of string
+    | [<Unique>] Precision of string
+    | [<Unique>] Threads of int
+    | [<Unique>] Trim_Memory
+    | [<Unique>] Json
+    | [<Unique; Hidden>] Worker of string
+
+    interface IArgParserTemplate with
+        member argument.Usage =
+            match argument with
+            | Models _ -> "networks separated by commas (default: GoogleNet,ResNet,ResNetPreAct,DenseNet)"
+            | Batch_Size _ -> Usage.batchSize
+            | Repeats _ -> "how often everything is measured (default: 5)"
+            | Seconds _ -> "length of each measurement (default: 1)"
+            | Against _ ->
+                "also measure naive (plain TorchSharp modules) and pytorch (the Python in HYBRID_PYTHON, or python3), in turns"
+            | Device _ -> Usage.device
+            | Precision _ -> Usage.precision
+            | Threads _ -> Usage.threads
+            | Trim_Memory -> Usage.trimMemory
+            | Json -> Usage.json
+            | Worker _ -> "what a child process runs"
+
+[<RequireQualifiedAccess>]
 type DoctorArgument =
     | [<Unique>] Device of string
     | [<Unique>] Threads of int
@@ -297,6 +327,7 @@ type Verb =
     | [<CliPrefix(CliPrefix.None)>] Summary of ParseResults<SummaryArgument>
     | [<CliPrefix(CliPrefix.None)>] Export of ParseResults<ExportArgument>
     | [<CliPrefix(CliPrefix.None)>] Compare of ParseResults<CompareArgument>
+    | [<CliPrefix(CliPrefix.None)>] Bench of ParseResults<BenchArgument>
     | [<CliPrefix(CliPrefix.None)>] Doctor of ParseResults<DoctorArgument>
     | [<Unique>] Version
 
@@ -309,5 +340,6 @@ type Verb =
             | Summary _ -> "layers, shapes, parameters and multiply-adds; nothing is allocated"
             | Export _ -> "write a checkpoint in another format"
             | Compare _ -> "several models under one protocol, as one table"
+            | Bench _ -> "images per second of training, inference and the input pipeline on this machine"
             | Doctor _ -> "what was found on this machine, and what to do about what is missing"
             | Version -> "print the version"

@@ -328,6 +328,44 @@ module Parse =
             }
         }
 
+    /// Words separated by commas.
+    let private words (text: string) =
+        text.Split([| ',' |], StringSplitOptions.RemoveEmptyEntries ||| StringSplitOptions.TrimEntries)
+        |> List.ofArray
+
+    let private bench (args: ParseResults<BenchArgument>) =
+        check {
+            let given = args.GetResult(BenchArgument.Models, String.concat "," Catalogue.names)
+            let! models = words given |> List.map (fun name -> Catalogue.find name []) |> all
+            let! models = if models.IsEmpty then Error "--models names no model" else Ok models
+            let! batchSize = Value.atLeast 2 "--batch-size" (args.GetResult(BenchArgument.Batch_Size, 128))
+            let! repeats = Value.atLeast 1 "--repeats" (args.GetResult(BenchArgument.Repeats, 5))
+            let! seconds = Value.positive "--seconds" (args.GetResult(BenchArgument.Seconds, 1.0))
+
+            let! against =
+                words (args.GetResult(BenchArgument.Against, ""))
+                |> List.map (Value.oneOf "comparison" [ for word in [ "naive"; "pytorch" ] -> word, word ])
+                |> all
+
+            let! machine =
+                machine
+                    (args.TryGetResult BenchArgument.Device)
+                    (args.TryGetResult BenchArgument.Precision)
+                    (args.TryGetResult BenchArgument.Threads)
+                    (args.Contains BenchArgument.Trim_Memory)
+
+            return {
+                BenchRequest.Models = [| for model in models -> model.Name |]
+                BatchSize = batchSize
+                Machine = machine
+                Repeats = repeats
+                Seconds = seconds
+                Against = Array.ofList (List.distinct against)
+                Worker = args.GetResult(BenchArgument.Worker, "")
+                Json = args.Contains BenchArgument.Json
+            }
+        }
+
     let private compare (args: ParseResults<CompareArgument>) =
         check {
             let given = args.GetResult(CompareArgument.Models, String.concat "," Catalogue.names)
@@ -458,6 +496,7 @@ module Parse =
         | Verb.Summary args -> summary args |> answer "summary" Request.Summary
         | Verb.Export args -> export args |> answer "export" Request.Export
         | Verb.Compare args -> compare args |> answer "compare" Request.Compare
+        | Verb.Bench args -> bench args |> answer "bench" Request.Bench
         | Verb.Doctor args -> doctor args |> answer "doctor" Request.Doctor
         | Verb.Version ->
             let version = typeof<Request>.Assembly.GetName().Version

@@ -148,6 +148,21 @@ type CompareRequest = {
     Train: TrainRequest
 }
 
+type BenchRequest = {
+    Models: IReadOnlyList<string>
+    BatchSize: int
+    Machine: MachineRequest
+    /// How often everything is measured; medians, least and largest values are reported.
+    Repeats: int
+    /// Seconds of each measurement.
+    Seconds: float
+    /// What to compare with: `naive`, `pytorch`.
+    Against: IReadOnlyList<string>
+    /// Empty, or what a child process of the measurement is to run.
+    Worker: string
+    Json: bool
+}
+
 type DoctorRequest = { Machine: MachineRequest; Json: bool }
 
 /// What the user asks for, checked as far as it can be without looking at the machine or at a file.
@@ -160,6 +175,7 @@ type Request =
     | Summary of SummaryRequest
     | Export of ExportRequest
     | Compare of CompareRequest
+    | Bench of BenchRequest
     | Doctor of DoctorRequest
     /// Text that answers the request: help or a version.
     | Show of Text: string

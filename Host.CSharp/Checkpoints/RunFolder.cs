@@ -28,6 +28,8 @@ public sealed class RunFolder : IDisposable
 
     public string Metrics => Path.Combine(Root, "metrics.csv");
 
+    public string Epochs => Path.Combine(Root, "epochs.csv");
+
     /// <summary>Makes the next version: one above the highest that is there.</summary>
     /// <exception cref="RequestException">Nothing can be written there.</exception>
     public static RunFolder Create(string root)

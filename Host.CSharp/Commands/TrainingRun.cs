@@ -12,6 +12,9 @@ namespace Hybrid.Host.Commands;
 /// <summary>One run: the network, its events, the callbacks that watch them, and what they leave in the folder.</summary>
 public sealed class TrainingRun : IDisposable
 {
+    /// <summary>Images of the first batch that the log holds for looking at.</summary>
+    private const int ImagesToShow = 32;
+
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly TrainRequest _request;
     private readonly LoadedData _data;
@@ -22,6 +25,8 @@ public sealed class TrainingRun : IDisposable
     private readonly Fit _fit;
     private readonly RunFolder _folder;
     private readonly CsvLog _log;
+    private readonly EpochCsv _epochs;
+    private readonly TensorBoardLog _tensorBoard;
     private readonly BestCheckpoint _best;
     private readonly Throughput _throughput;
     private readonly ProgressDisplay _progress;
@@ -56,10 +61,21 @@ public sealed class TrainingRun : IDisposable
         _best = new BestCheckpoint(request.Monitor, _folder.Checkpoints, SaveBest);
         _throughput = new Throughput(_recipe.BatchSize);
         _progress = new ProgressDisplay(output);
-        _log = new CsvLog(_folder.Metrics, Training.OptimizerName(_recipe));
+        var optimizer = Training.OptimizerName(_recipe);
+        _log = new CsvLog(_folder.Metrics, optimizer);
+        _epochs = new EpochCsv(_folder.Epochs, optimizer);
+        _tensorBoard = new TensorBoardLog(
+            _folder.Root,
+            optimizer,
+            _hyperParameters,
+            Models.Graph(plan),
+            Training.Samples(_recipe, data.Train, ImagesToShow)
+        );
         _watch = new TrainingWatch(
             [
                 _log,
+                _epochs,
+                _tensorBoard,
                 _best,
                 new EarlyStopping(request.Monitor),
                 _throughput,
@@ -120,6 +136,8 @@ public sealed class TrainingRun : IDisposable
     public void Dispose()
     {
         _log.Dispose();
+        _epochs.Dispose();
+        _tensorBoard.Dispose();
         _folder.Dispose();
         ((IDisposable)_fit).Dispose();
         _network.Dispose();

@@ -36,6 +36,14 @@ public sealed class Output
     /// <summary>A line of plain text.</summary>
     public void Line(string text) => People.WriteLine(text);
 
+    /// <summary>A line about something that the work goes on without. It is never broken in two, so that it can be
+    /// searched for; what a file's name may hold cannot move the cursor.</summary>
+    public void Warning(string text)
+    {
+        var plain = string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
+        People.Profile.Out.Writer.WriteLine($"warning: {plain}");
+    }
+
     /// <summary>The result of the command, if a program asked for it.</summary>
     public void Result(object result)
     {

@@ -1,0 +1,122 @@
+using System.Text.Json.Nodes;
+using Hybrid.Host.Logs;
+
+namespace Hybrid.Host.Callbacks;
+
+/// <summary>
+/// An event file for TensorBoard with the tags and steps that Lightning's logger and its learning-rate monitor write,
+/// and besides them the network's graph, the hyperparameters and images of the first batch.
+/// </summary>
+/// <param name="folder">The run's folder, which is there already.</param>
+/// <param name="optimizer">Its name in the tag of the learning rate.</param>
+/// <param name="samples">Images of the first batch.</param>
+public sealed class TensorBoardLog(
+    string folder,
+    string optimizer,
+    JsonObject hyperParameters,
+    IReadOnlyList<GraphNode> network,
+    Samples samples
+) : ICallback, IStateful, IDisposable
+{
+    private const int Columns = 8;
+
+    private readonly EventFile _file = new(folder);
+    private readonly string _rate = $"lr-{optimizer}";
+    private bool _resumed;
+    private bool _started;
+    private bool _validates;
+    private bool _complete;
+
+    public string Name => "tensorboard_log";
+
+    /// <summary>How long each of the run's files is: the first, and one more for each time it was taken up again.</summary>
+    public JsonObject Save()
+    {
+        var lengths = new JsonObject();
+        foreach (var file in Earlier())
+            lengths[file.Name] = file.Length;
+        lengths[Path.GetFileName(_file.Path)] = _file.Length;
+        return lengths;
+    }
+
+    public void Restore(JsonObject saved)
+    {
+        _resumed = true;
+        foreach (var file in Earlier())
+            if (saved[file.Name] is { } length)
+                RecordFile.Cut(file.FullName, length.GetValue<long>());
+            else
+                file.Delete();
+    }
+
+    public void On(TrainingEvent happened)
+    {
+        switch (happened)
+        {
+            case TrainingEvent.FitStarted e:
+                _validates = e.ValImages > 0;
+                break;
+            case TrainingEvent.EpochStarted e:
+                Begin(e.Step);
+                // Lightning's monitor hands the rate to the logger itself, so that no epoch comes with it.
+                _file.Scalar(_rate, e.Step, e.LearningRate);
+                break;
+            case TrainingEvent.EpochResumed e:
+                Begin(e.Step);
+                break;
+            case TrainingEvent.LossLogged e:
+                Scalars(e.Epoch, e.Step, ("train_loss", e.Loss));
+                break;
+            case TrainingEvent.EpochTrained e:
+                Scalars(e.Epoch, e.Step, ("train_acc", e.Accuracy));
+                break;
+            case TrainingEvent.EpochValidated e:
+                Scalars(e.Epoch, e.Step, ("val_acc", e.Accuracy), ("val_loss", e.Loss));
+                break;
+        }
+
+        // A run that ends early by its own rules ends with an epoch; one that is broken off has no such last word.
+        _complete = happened is TrainingEvent.EpochEnded or TrainingEvent.FitEnded;
+    }
+
+    /// <summary>Closes the file, after a word on how the run went.</summary>
+    public void Dispose()
+    {
+        if (_started || _resumed)
+            _file.Value(0, HparamsSession.End(_complete));
+        _file.Dispose();
+    }
+
+    private FileInfo[] Earlier() =>
+        [.. EventFile.In(folder).Where(file => file.FullName != Path.GetFullPath(_file.Path))];
+
+    /// <summary>Before the first record: all that does not change, or that the run goes on from a step.</summary>
+    private void Begin(long step)
+    {
+        if (_started)
+            return;
+        _started = true;
+        if (_resumed)
+        {
+            _file.Restart(step);
+            return;
+        }
+        string[] metrics = ["val_acc", "val_loss", "train_acc", "train_loss"];
+        _file.Value(0, HparamsSession.Experiment(hyperParameters, metrics[(_validates ? 0 : 2)..]));
+        _file.Value(0, HparamsSession.Start(hyperParameters));
+        _file.Graph(NetworkGraph.Of(network));
+        Pictures("first_batch/raw", samples.Raw);
+        Pictures("first_batch/augmented", samples.Augmented);
+    }
+
+    /// <summary>What one call of Lightning's <c>log</c> writes: the epoch goes with every record.</summary>
+    private void Scalars(int epoch, long step, params ReadOnlySpan<(string Tag, double Value)> values)
+    {
+        foreach (var (tag, value) in values)
+            _file.Scalar(tag, step, value);
+        _file.Scalar("epoch", step, epoch);
+    }
+
+    private void Pictures(string tag, byte[] images) =>
+        _file.Image(tag, 0, Picture.Grid(images, samples.Count, samples.Height, samples.Width, Columns));
+}
