@@ -1,0 +1,36 @@
+module Hybrid.Tests.Commands.ExportTests
+
+open Expecto
+open Hybrid.Host.Checkpoints
+open Hybrid.Tests.Data
+
+let private tensors path = [
+    for tensor in (CheckpointFile.Read path).Tensors -> tensor.Name, List.ofArray tensor.Shape, tensor.Bytes.ToArray()
+]
+
+let tests =
+    testList "export" [
+        test "the same tensors in every format, and each is a checkpoint again" {
+            use folder = new TemporaryFolder()
+            let published = Shared.path [ "golden"; "tutorial5"; "ResNetPreAct.ckpt" ]
+            let mutable source = published
+
+            for target in [ "a.safetensors"; "b.ckpt"; "c.safetensors"; "d.pt" ] do
+                Executable.succeed folder.Path [ "export"; "--checkpoint"; source; "--to"; target ] |> ignore
+                Expect.equal (tensors (folder.At target)) (tensors published) target
+                source <- folder.At target
+
+            let summary =
+                (Executable.succeed folder.Path [ "summary"; "--checkpoint"; "c.safetensors"; "--json" ]).Json
+
+            Expect.equal (summary.GetProperty("model").GetString()) "ResNetPreAct" "the model's name travels"
+        }
+
+        test "a file that cannot be written is said to be so" {
+            use folder = new TemporaryFolder()
+            let published = Shared.path [ "golden"; "tutorial5"; "ResNet.ckpt" ]
+            let outcome = Executable.run folder.Path [ "export"; "--checkpoint"; published; "--to"; "no/where.pt" ]
+            Expect.equal outcome.ExitCode 1 outcome.Err
+            Expect.stringContains outcome.Err "no/where.pt" "which file"
+        }
+    ]

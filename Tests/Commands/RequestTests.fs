@@ -1,0 +1,104 @@
+module Hybrid.Tests.Commands.RequestTests
+
+open System.IO
+open Expecto
+open Hybrid.Tests.Data
+
+/// A wrong request: what is typed, its exit code, and what the message must name.
+let private wrong = [
+    "verb", [ "trian" ], 2, [ "'trian'"; "train" ]
+    "option", [ "train"; "--modl"; "ResNet" ], 2, [ "--modl"; "--model" ]
+    "model", [ "train"; "--model"; "resnt" ], 2, [ "resnt"; "ResNet"; "DenseNet" ]
+    "hyperparameter", [ "train"; "--hparam"; "numblocks=3" ], 2, [ "numblocks"; "num_blocks" ]
+    "hyperparameter's value", [ "train"; "--hparam"; "c_hidden=a" ], 2, [ "c_hidden"; "16,32,64" ]
+    "activation", [ "train"; "--hparam"; "act_fn_name=swish" ], 2, [ "swish"; "gelu" ]
+    "negative rate", [ "train"; "--lr"; "-1" ], 2, [ "--lr"; "-1" ]
+    "no number", [ "train"; "--lr"; "fast" ], 2, [ "--lr"; "fast" ]
+    "no epochs", [ "train"; "--epochs"; "0" ], 2, [ "--epochs"; "0" ]
+    "data", [ "train"; "--data"; "cifar1o" ], 2, [ "cifar1o"; "cifar10" ]
+    "device", [ "train"; "--device"; "gpu" ], 2, [ "gpu"; "cuda" ]
+    "precision", [ "train"; "--precision"; "half" ], 2, [ "half"; "bfloat16" ]
+    "optimiser", [ "train"; "--optimizer"; "adamx" ], 2, [ "adamx"; "adamw" ]
+    "momentum of Adam", [ "train"; "--optimizer"; "adam"; "--momentum"; "0.5" ], 2, [ "--momentum"; "Adam" ]
+    "more classes than the data", [ "train"; "--hparam"; "num_classes=7" ], 2, [ "7"; "10" ]
+    "validation of everything", [ "train"; "--val-size"; "10000" ], 2, [ "--val-size"; "10000" ]
+    "batch larger than the set", [ "train"; "--batch-size"; "100000" ], 2, [ "9000"; "--batch-size" ]
+    "no checkpoint", [ "test" ], 2, [ "--checkpoint" ]
+    "missing checkpoint", [ "test"; "--checkpoint"; "gone.safetensors" ], 2, [ "gone.safetensors" ]
+    "no CUDA here", [ "train"; "--device"; "cuda:99" ], 2, [ "cuda:99" ]
+    "input too small", [ "summary"; "--model"; "DenseNet"; "--input"; "3x4x4" ], 2, [ "blocks.5.transition.3"; "1×1" ]
+    "export to nowhere", [ "export"; "--checkpoint"; "x"; "--to"; "model.h5" ], 2, [ "model.h5"; ".safetensors" ]
+]
+
+let private saysOneThing (outcome: Outcome) code words =
+    Expect.equal outcome.ExitCode code outcome.Err
+    Expect.isLessThan (outcome.Err.TrimEnd().Split('\n').Length) 24 "one screen at most"
+    Expect.isFalse (outcome.Err.Contains "   at ") $"a stack trace: {outcome.Err}"
+    Expect.isFalse (outcome.Err.Contains "Exception") $"an exception: {outcome.Err}"
+
+    for word in words do
+        Expect.stringContains outcome.Err word "what was wrong, and what is allowed"
+
+let tests =
+    testList "Wrong requests" [
+        for name, arguments, code, words in wrong do
+            test name {
+                use folder = new TemporaryFolder()
+                let outcome = Executable.run folder.Path arguments
+                saysOneThing outcome code words
+                Expect.isEmpty (folder.Names()) "nothing half-written stays behind"
+            }
+
+        test "a file that is no checkpoint" {
+            use folder = new TemporaryFolder()
+            File.WriteAllText(folder.At "model.ckpt", "not a checkpoint")
+            let outcome = Executable.run folder.Path [ "summary"; "--checkpoint"; "model.ckpt" ]
+            saysOneThing outcome 1 [ "model.ckpt" ]
+        }
+
+        test "a batch file cut short" {
+            use folder = new TemporaryFolder()
+            Directory.CreateDirectory(folder.At "cifar") |> ignore
+
+            for name in [ for n in 1..5 -> $"data_batch_{n}.bin" ] @ [ "test_batch.bin" ] do
+                File.WriteAllBytes(folder.At("cifar", name), Array.zeroCreate (3073 * 2))
+
+            File.WriteAllBytes(folder.At("cifar", "data_batch_3.bin"), Array.zeroCreate 4000)
+            let outcome = Executable.run folder.Path [ "train"; "--data"; "cifar10:cifar" ]
+            saysOneThing outcome 1 [ "data_batch_3.bin"; "4,000" ]
+            Expect.equal (folder.Names()) [ "cifar" ] "nothing half-written stays behind"
+        }
+
+        test "a loss that is no number ends the run and leaves nothing" {
+            use folder = new TemporaryFolder()
+
+            let outcome =
+                Executable.run folder.Path [
+                    "train"
+                    "--limit-train"
+                    "256"
+                    "--limit-val"
+                    "64"
+                    "--lr"
+                    "1e30"
+                    "--log-every"
+                    "1"
+                ]
+
+            saysOneThing outcome 1 [ "diverged"; "step" ]
+            Expect.isEmpty (folder.Names()) "nothing half-written stays behind"
+        }
+
+        test "help names every verb, and each verb's help its options with their defaults" {
+            use folder = new TemporaryFolder()
+            let help = Executable.succeed folder.Path [ "--help" ]
+
+            for verb in [ "train"; "test"; "summary"; "export"; "compare"; "doctor" ] do
+                Expect.stringContains help.Out verb "a verb"
+
+            let train = Executable.succeed folder.Path [ "train"; "--help" ]
+
+            for words in [ "--batch-size"; "default: 128"; "--seed"; "default: 42"; "--data" ] do
+                Expect.stringContains train.Out words "an option"
+        }
+    ]

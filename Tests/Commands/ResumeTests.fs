@@ -1,0 +1,107 @@
+module Hybrid.Tests.Commands.ResumeTests
+
+open System.IO
+open System.Security.Cryptography
+open System.Threading
+open Expecto
+open Hybrid.Host.Checkpoints
+open Hybrid.Tests.Data
+
+let private arguments = [
+    "train"
+    "--epochs"
+    "3"
+    "--batch-size"
+    "32"
+    "--limit-train"
+    "640"
+    "--limit-val"
+    "64"
+    "--limit-test"
+    "64"
+    "--hparam"
+    "num_blocks=1,1,1"
+    "--hparam"
+    "c_hidden=4,8,8"
+    "--log-every"
+    "4"
+    "--save-every"
+    "7"
+    "--patience"
+    "9"
+    "--out"
+]
+
+/// Everything that a run leaves behind and that does not name its folder: the lines of its log, and of each checkpoint
+/// every tensor's name and digest.
+let private left (folder: TemporaryFolder) out = [
+    yield! File.ReadAllLines(folder.At(out, "version_0", "metrics.csv"))
+
+    for file in Directory.GetFiles(folder.At(out, "version_0", "checkpoints")) |> Array.sort do
+        for tensor in (CheckpointFile.Read file).Tensors do
+            let digest = SHA256.HashData tensor.Bytes.Span |> System.Convert.ToHexString
+            $"{Path.GetFileName file} {tensor.Name} {digest}"
+]
+
+/// Starts a run and kills it as soon as its log has so many lines.
+let private killAt (folder: TemporaryFolder) lines =
+    let log = folder.At("cut", "version_0", "metrics.csv")
+    let state = folder.At("cut", "version_0", "checkpoints", "last.safetensors")
+    let work = Executable.start folder.Path (arguments @ [ "cut" ])
+
+    let soFar () =
+        use file = new FileStream(log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite)
+        use reader = new StreamReader(file)
+        reader.ReadToEnd().Split('\n').Length - 1
+
+    while not work.HasExited && not (File.Exists log && File.Exists state && soFar () >= lines) do
+        Thread.Sleep 2
+
+    work.Kill()
+    Executable.finish work |> ignore
+
+let tests =
+    testList "resume" [
+        test "a run that was killed ends as if it had not been" {
+            use folder = new TemporaryFolder()
+            Executable.succeed folder.Path (arguments @ [ "whole" ]) |> ignore
+            let whole = left folder "whole"
+
+            for lines in [ 3; 9; 13; 19 ] do
+                killAt folder lines
+                Executable.succeed folder.Path [ "train"; "--resume"; "cut" ] |> ignore
+                Expect.equal (left folder "cut") whole $"killed after {lines} lines of its log"
+                Directory.Delete(folder.At "cut", true)
+        }
+
+        test "it is taken up from another folder, and once it is complete nothing more is trained" {
+            use folder = new TemporaryFolder()
+            Executable.succeed folder.Path (arguments @ [ "whole" ]) |> ignore
+            let before = left folder "whole"
+            let run = folder.At("whole", "version_0")
+            Executable.succeed (Path.GetTempPath()) [ "train"; "--resume"; run ] |> ignore
+            Expect.equal (left folder "whole") before "unchanged"
+        }
+
+        test "what cannot be taken up is said to be so" {
+            use folder = new TemporaryFolder()
+
+            for arguments, word in
+                [
+                    [ "--resume"; "gone" ], "gone"
+                    [ "--resume"; "." ], "last.safetensors"
+                    [ "--resume"; "x"; "--lr"; "0.1" ], "--resume"
+                ] do
+                let outcome = Executable.run folder.Path ("train" :: arguments)
+                Expect.equal outcome.ExitCode 2 outcome.Err
+                Expect.stringContains outcome.Err word "what was wrong"
+        }
+
+        test "the state of a run is a checkpoint like any other" {
+            use folder = new TemporaryFolder()
+            Executable.succeed folder.Path (arguments @ [ "whole" ]) |> ignore
+            let last = folder.At("whole", "version_0", "checkpoints", "last.safetensors")
+            Executable.succeed folder.Path [ "test"; "--checkpoint"; last; "--limit-test"; "64" ] |> ignore
+            Executable.succeed folder.Path [ "export"; "--checkpoint"; last; "--to"; "last.pt" ] |> ignore
+        }
+    ]

@@ -1,0 +1,135 @@
+module Hybrid.Tests.Commands.TrainTests
+
+open System.IO
+open System.Text.Json
+open Expecto
+open Hybrid.Host.Checkpoints
+open Hybrid.Tests.Data
+
+/// A run of a few seconds: a narrow network on a few of the drawn images.
+let private small = [
+    "train"
+    "--json"
+    "--epochs"
+    "2"
+    "--batch-size"
+    "32"
+    "--limit-train"
+    "256"
+    "--limit-val"
+    "64"
+    "--limit-test"
+    "64"
+    "--hparam"
+    "num_blocks=1,1,1"
+    "--hparam"
+    "c_hidden=4,8,8"
+    "--log-every"
+    "4"
+    "--out"
+    "runs"
+]
+
+let private text (json: JsonElement) (field: string) = json.GetProperty(field).GetString() |> string
+
+let private tensors path =
+    let checkpoint = CheckpointFile.Read path
+    [ for tensor in checkpoint.Tensors -> tensor.Name, tensor.Bytes.ToArray() ]
+
+let tests =
+    testList "train" [
+        test "writes a run's folder, and its checkpoint tests the same" {
+            use folder = new TemporaryFolder()
+            let result = (Executable.succeed folder.Path small).Json
+            Expect.equal (text result "model") "ResNet" "model"
+            Expect.equal (result.GetProperty("epochs").GetInt32()) 2 "epochs"
+            Expect.equal (result.GetProperty("steps").GetInt64()) 16L "steps: 256 images in batches of 32, twice"
+
+            for file in [ "hparams.yaml"; "metrics.csv" ] do
+                Expect.isTrue (File.Exists(folder.At("runs", "version_0", file))) file
+
+            let checkpoint = text result "best_checkpoint"
+
+            for split, field in [ "val", "val_acc"; "test", "test_acc" ] do
+                let arguments = [ "test"; "--checkpoint"; checkpoint; "--split"; split; "--json" ]
+                let limits = [ "--limit-val"; "64"; "--limit-test"; "64"; "--limit-train"; "256" ]
+                let again = (Executable.succeed folder.Path (arguments @ limits)).Json
+
+                Expect.equal
+                    (again.GetProperty("acc").GetDouble())
+                    (result.GetProperty(field).GetDouble())
+                    $"{split}: the file alone rebuilds the network, its data and its normalisation"
+        }
+
+        test "the same seed gives the same weights, byte for byte; another seed does not" {
+            use folder = new TemporaryFolder()
+
+            let weights seed =
+                let result = (Executable.succeed folder.Path (small @ [ "--seed"; seed ])).Json
+                tensors (text result "best_checkpoint")
+
+            let first = weights "7"
+            Expect.equal (weights "7") first "the same seed twice"
+            Expect.notEqual (weights "8") first "another seed"
+        }
+
+        test "logs as Lightning lays them out" {
+            use folder = new TemporaryFolder()
+            Executable.succeed folder.Path small |> ignore
+            let lines = File.ReadAllLines(folder.At("runs", "version_0", "metrics.csv"))
+            Expect.equal lines[0] "epoch,lr-SGD,step,train_acc,train_loss,val_acc,val_loss" "a sorted header"
+            let columns = lines[0].Split ','
+
+            let steps column =
+                let index = System.Array.IndexOf(columns, column)
+
+                [
+                    for line in Array.skip 1 lines do
+                        let fields = line.Split ','
+
+                        if fields[index] <> "" then
+                            int fields[2]
+                ]
+
+            Expect.equal (steps "train_loss") [ 3; 7; 11; 15 ] "every fourth step, counted from 0"
+            Expect.equal (steps "val_acc") [ 7; 15 ] "at each epoch's last step"
+            Expect.equal (steps "train_acc") [ 7; 15 ] "at each epoch's last step"
+        }
+
+        test "each run has a folder of its own, one above the highest" {
+            use folder = new TemporaryFolder()
+            Directory.CreateDirectory(folder.At("runs", "version_7")) |> ignore
+            let result = (Executable.succeed folder.Path (small @ [ "--max-steps"; "1" ])).Json
+            Expect.stringEnds (text result "run_dir") "version_8" "the next"
+            Expect.equal (result.GetProperty("steps").GetInt64()) 1L "--max-steps"
+        }
+
+        test "without validation the last epoch is kept" {
+            use folder = new TemporaryFolder()
+            let result = (Executable.succeed folder.Path (small @ [ "--val-size"; "0" ])).Json
+            Expect.equal (result.GetProperty("best_epoch").GetInt32()) 1 "the last of two epochs"
+            Expect.equal (result.GetProperty("val_acc").ValueKind) JsonValueKind.Null "nothing to validate on"
+        }
+
+        test "patience ends a run that gets no better" {
+            use folder = new TemporaryFolder()
+            let frozen = [ "--lr"; "1e-30"; "--epochs"; "9"; "--patience"; "2"; "--monitor"; "train_loss" ]
+            let kept = small |> List.filter (fun word -> word <> "--epochs" && word <> "2")
+            let arguments = kept @ frozen @ [ "--augment"; "none"; "--no-shuffle"; "--no-drop-last" ]
+            let result = (Executable.succeed folder.Path arguments).Json
+            Expect.isLessThan (result.GetProperty("epochs").GetInt32()) 9 "ended early"
+        }
+
+        test "--init starts from a checkpoint's weights" {
+            use folder = new TemporaryFolder()
+            let first = (Executable.succeed folder.Path small).Json
+            let checkpoint = text first "best_checkpoint"
+            let still = [ "--init"; checkpoint; "--lr"; "1e-30"; "--weight-decay"; "0"; "--max-steps"; "1" ]
+            let second = (Executable.succeed folder.Path (small @ still)).Json
+
+            let parameters path =
+                tensors path |> List.filter (fun (name, _) -> name.EndsWith ".weight" || name.EndsWith ".bias")
+
+            Expect.equal (parameters (text second "best_checkpoint")) (parameters checkpoint) "unchanged weights"
+        }
+    ]

@@ -1,0 +1,211 @@
+module Hybrid.Tests.Networks.CatalogueTests
+
+open System.IO
+open System.Text.Json.Nodes
+open Expecto
+open FsCheck.FSharp
+open Hybrid
+open Hybrid.Tests.Checkpoints.Handmade
+open Hybrid.Tests.Networks.Nets
+
+let private image = Shape.Image(3, 32, 32)
+
+let private find name overrides =
+    match Catalogue.find name overrides with
+    | Ok model -> model
+    | Error message -> failtest message
+
+let private published = [ "GoogleNet", 260_650L; "ResNet", 272_378L; "ResNetPreAct", 272_250L; "DenseNet", 239_146L ]
+
+let private refused name model overrides expected =
+    testCase name
+    <| fun () -> Expect.equal (Catalogue.find model overrides |> Result.map _.Name) (Error expected) "the message"
+
+/// Overrides of a model that are in order, as text.
+let private overrides model =
+    let sizes low high count = Gen.listOfLength count (Gen.choose (low, high))
+    let text = List.map string >> String.concat ","
+    let act = Activation.named |> List.map fst |> Gen.elements |> Gen.map (fun name -> "act_fn_name", name)
+    let classes = Gen.choose (1, 100) |> Gen.map (fun count -> "num_classes", string count)
+
+    let own =
+        match model with
+        | "GoogleNet" -> Gen.constant []
+        | "DenseNet" ->
+            gen {
+                let! layers = Gen.choose (1, 4) |> Gen.bind (sizes 1 4)
+                let! growth = Gen.choose (1, 16)
+                let! bottleneck = Gen.choose (1, 3)
+
+                return [ "num_layers", text layers; "growth_rate", string growth; "bn_size", string bottleneck ]
+            }
+        | _ ->
+            gen {
+                let! groups = Gen.choose (1, 4)
+                let! blocks = sizes 1 3 groups
+                let! channels = sizes 1 20 groups
+                let! block = Gen.elements [ "ResNetBlock"; "PreActResNetBlock" ]
+                return [ "num_blocks", text blocks; "c_hidden", text channels; "block_name", block ]
+            }
+
+    gen {
+        let! own = own
+        let! act = act
+        let! classes = classes
+        let! given = Gen.subListOf (act :: classes :: own)
+        // As many blocks as channels: one is not given without the other.
+        let together = [ "num_blocks"; "c_hidden" ]
+        let apart = given |> List.filter (fun (key, _) -> not (List.contains key together))
+        let both = own |> List.filter (fun (key, _) -> List.contains key together)
+        return apart @ both
+    }
+
+let private models =
+    Arb.fromGen (
+        gen {
+            let! model = Gen.elements Catalogue.names
+            let! overrides = overrides model
+            return model, overrides
+        }
+    )
+
+let tests =
+    testList "catalogue" [
+        for name, parameters in published do
+            testCase $"{name} has the published number of parameters"
+            <| fun () -> Expect.equal (Plan.parameterCount (planOf image (find name []).Net)) parameters "parameters"
+
+            testCase $"{name} has the published keys, in their order"
+            <| fun () ->
+                let reference = JsonNode.Parse(File.ReadAllText(shared $"golden/trajectories/{name}.json"))
+                let expected = [ for key in reference["state_keys"].AsArray() -> key.GetValue<string>() ]
+                let keys = Plan.stateTensors (planOf image (find name []).Net) |> List.map _.Key
+                Expect.equal keys expected "keys"
+
+        testCase "the four networks, in the tutorial's order"
+        <| fun () -> Expect.equal Catalogue.names (List.map fst published) "names"
+
+        testCase "case does not count"
+        <| fun () ->
+            let model = find "rEsNeTpReAcT" [ "act_fn_name", "GELU"; "block_name", "preactresnetblock" ]
+            Expect.equal model (find "ResNetPreAct" [ "act_fn_name", "gelu" ]) "one model"
+
+        testCase "the block's name decides which residual network it is"
+        <| fun () ->
+            let model = find "ResNet" [ "block_name", "PreActResNetBlock" ]
+            Expect.equal model (find "ResNetPreAct" []) "the second form"
+
+        testCase "hyperparameters as published"
+        <| fun () ->
+            let shown name = (find name []).Hparams |> List.map (fun (key, value) -> key, string value)
+
+            Expect.equal
+                (List.map shown Catalogue.names)
+                [
+                    [ "num_classes", "10"; "act_fn_name", "relu" ]
+                    [
+                        "num_classes", "10"
+                        "num_blocks", "3,3,3"
+                        "c_hidden", "16,32,64"
+                        "act_fn_name", "relu"
+                        "block_name", "ResNetBlock"
+                    ]
+                    [
+                        "num_classes", "10"
+                        "num_blocks", "3,3,3"
+                        "c_hidden", "16,32,64"
+                        "act_fn_name", "relu"
+                        "block_name", "PreActResNetBlock"
+                    ]
+                    [
+                        "num_classes", "10"
+                        "num_layers", "6,6,6,6"
+                        "bn_size", "2"
+                        "growth_rate", "16"
+                        "act_fn_name", "relu"
+                    ]
+                ]
+                "hyperparameters"
+
+        propertyOf 100 "hyperparameters survive as text" models (fun (name, overrides) ->
+            let model = find name overrides
+            let text = model.Hparams |> List.map (fun (key, value) -> key, string value)
+            Expect.equal (find model.Name text) model "the same model"
+
+            Expect.equal
+                (Map.ofList text |> Map.filter (fun key _ -> Map.containsKey key (Map.ofList overrides)))
+                (Map.ofList overrides)
+                "what was given is kept")
+
+        propertyOf 100 "every model works on images of 32×32 and gives its classes" models (fun (name, overrides) ->
+            let model = find name overrides
+            Expect.equal (planOf image model.Net).Out (Shape.Features model.Classes) "output")
+
+        refused
+            "an unknown model"
+            "RestNet"
+            []
+            "unknown model 'RestNet'; did you mean ResNet? allowed: GoogleNet, ResNet, ResNetPreAct, DenseNet"
+        refused
+            "nothing like a model"
+            "VGG"
+            []
+            "unknown model 'VGG'; allowed: GoogleNet, ResNet, ResNetPreAct, DenseNet"
+        refused
+            "an unknown hyperparameter"
+            "ResNet"
+            [ "num_block", "3" ]
+            "unknown hyperparameter of ResNet 'num_block'; did you mean num_blocks? allowed: num_classes, num_blocks, c_hidden, act_fn_name, block_name"
+        refused
+            "another model's hyperparameter"
+            "GoogleNet"
+            [ "growth_rate", "3" ]
+            "unknown hyperparameter of GoogleNet 'growth_rate'; allowed: num_classes, act_fn_name"
+        refused
+            "an unknown activation"
+            "DenseNet"
+            [ "act_fn_name", "rellu" ]
+            "unknown act_fn_name 'rellu'; did you mean relu? allowed: tanh, relu, leakyrelu, gelu"
+        refused
+            "no number"
+            "ResNet"
+            [ "num_classes", "ten" ]
+            "hyperparameter num_classes is 'ten', expected a whole number"
+        refused
+            "too small a number"
+            "ResNet"
+            [ "num_classes", "0" ]
+            "hyperparameter num_classes is 0, expected a whole number of at least 1"
+        refused
+            "no numbers"
+            "ResNet"
+            [ "c_hidden", "16;32" ]
+            "hyperparameter c_hidden is '16;32', expected whole numbers separated by commas, such as 16,32,64"
+        refused
+            "an empty list"
+            "DenseNet"
+            [ "num_layers", "," ]
+            "hyperparameter num_layers is ',', expected whole numbers separated by commas, such as 16,32,64"
+        refused
+            "too small a number in a list"
+            "DenseNet"
+            [ "num_layers", "6,0" ]
+            "hyperparameter num_layers is 6,0, expected whole numbers of at least 1"
+        refused
+            "lists of different length"
+            "ResNet"
+            [ "c_hidden", "16,32" ]
+            "num_blocks and c_hidden have 3 and 2 values, expected as many of one as of the other"
+
+        testCase "an image that is too small is refused with the place"
+        <| fun () ->
+            match Plan.elaborate (Shape.Image(3, 4, 4)) (find "DenseNet" []).Net with
+            | Ok _ -> failtest "there is nothing left of the map"
+            | Error errors ->
+                Expect.equal
+                    (List.map string errors)
+                    [
+                        "blocks.5.transition.3 (AvgPool2d): got maps of 88×1×1, expected at least 2×2 for a 2×2 window with padding 0"
+                    ]
+                    "errors"
+    ]

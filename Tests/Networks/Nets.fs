@@ -1,0 +1,399 @@
+/// Random networks.
+module Hybrid.Tests.Networks.Nets
+
+open Expecto
+open FsCheck
+open FsCheck.FSharp
+open Hybrid
+open Hybrid.Combinators
+
+/// A property over values that a generator and a shrinker make, so many times.
+let propertyOf count name (values: Arbitrary<'a>) (property: 'a -> unit) =
+    testPropertyWithConfig { FsCheckConfig.defaultConfig with maxTest = count } name (Prop.forAll values property)
+
+/// A plan that has to be there.
+let planOf input net =
+    match Plan.elaborate input net with
+    | Ok plan -> plan
+    | Error errors ->
+        let lines = errors |> List.map string |> String.concat "\n"
+        failtest $"{input} does not pass through %A{net}:\n{lines}"
+
+let private coin = Gen.elements [ true; false ]
+
+let private activations = Activation.named |> List.map snd
+
+// ---- Networks that work, with the shapes that they were built to have ----
+
+/// A network for one input, and the shape that must come out.
+type Sample = { Input: Shape; Net: Net; Output: Shape }
+
+/// Output side of a window that is known to fit, counted by sliding it.
+let private slid kernel stride padding side =
+    Seq.initInfinite (fun i -> i * stride)
+    |> Seq.takeWhile (fun start -> start + kernel <= side + 2 * padding)
+    |> Seq.length
+
+/// A layer that keeps height and width, and its channels.
+let private keeping channels =
+    Gen.frequency [
+        3,
+        gen {
+            let! outs = Gen.choose (1, 16)
+            let! kernel = Gen.elements [ 1; 3; 3; 5 ]
+            let! bias = coin
+            return convWith { Conv2d.square kernel outs with Bias = bias }, outs
+        }
+        3, Gen.constant (batchNorm, channels)
+        4, Gen.elements activations |> Gen.map (fun kind -> activation kind, channels)
+        1, Gen.constant (maxPoolWith { Kernel = 3; Stride = 1; Padding = 1 }, channels)
+        1, Gen.constant (avgPoolWith { Kernel = 3; Stride = 1; Padding = 1 }, channels)
+    ]
+
+/// Halves the map (rounded up), by a convolution or a pool.
+let private halving channels =
+    Gen.oneof [
+        gen {
+            let! outs = Gen.choose (1, 16)
+            let! kernel = Gen.elements [ 1; 3; 5 ]
+            let! bias = coin
+            return convWith { Conv2d.square kernel outs with Stride = 2; Bias = bias }, outs
+        }
+        Gen.constant (maxPoolWith { Kernel = 3; Stride = 2; Padding = 1 }, channels)
+        Gen.constant (avgPoolWith { Kernel = 3; Stride = 2; Padding = 1 }, channels)
+    ]
+
+/// A layer of any size that fits.
+let private shrinking (channels, height, width) =
+    gen {
+        let! kernel = Gen.choose (1, min 5 (min height width))
+        let! stride = Gen.choose (1, 3)
+        let! padding = Gen.choose (0, kernel / 2)
+        let! outs = Gen.choose (1, 16)
+        let! bias = coin
+        let side = slid kernel stride padding
+
+        return!
+            Gen.elements [
+                convWith {
+                    Channels = outs
+                    Kernel = kernel
+                    Stride = stride
+                    Padding = padding
+                    Bias = bias
+                },
+                (outs, side height, side width)
+                maxPoolWith { Kernel = kernel; Stride = stride; Padding = padding }, (channels, side height, side width)
+                avgPoolWith { Kernel = kernel; Stride = stride; Padding = padding }, (channels, side height, side width)
+            ]
+    }
+
+/// How the parts of a network are put one after the other. Names are placeholders, told apart later.
+let private strung (nets: Net list) =
+    Gen.elements [
+        chain nets
+        name "n" (sequential nets)
+        sequential nets |> name "n" |> name "n"
+        nets |> List.map (name "n") |> chain
+        name "n" (chain nets)
+    ]
+
+/// Keeps height and width.
+let rec private keepingPart depth channels =
+    if depth = 0 then
+        keeping channels
+    else
+        Gen.frequency [
+            3, keeping channels
+            2, stringOf (depth - 1) channels
+            2, forkOf (depth - 1) channels
+            1, residualOf (depth - 1) channels
+        ]
+
+and private stringOf depth channels =
+    let rec grow count channels nets =
+        gen {
+            if count = 0 then
+                return List.rev nets, channels
+            else
+                let! net, outs = keepingPart depth channels
+                return! grow (count - 1) outs (net :: nets)
+        }
+
+    gen {
+        let! length = Gen.choose (0, 4)
+        let! nets, outs = grow length channels []
+        let! net = strung nets
+        return net, outs
+    }
+
+/// Some parts side by side, joined either way.
+and private joinOf (branch: Gen<Net * int>) =
+    gen {
+        let! count = Gen.choose (1, 3)
+        let! branches = Gen.listOfLength count branch
+        let! summed = Gen.choose (1, 16)
+
+        return!
+            Gen.elements [
+                concat (List.map fst branches), List.sumBy snd branches
+                sum (branches |> List.map (fun (net, _) -> net >>> conv1x1 summed)), summed
+            ]
+    }
+
+and private forkOf depth channels = joinOf (stringOf depth channels)
+
+and private residualOf depth channels =
+    gen {
+        let! body, _ = stringOf depth channels
+
+        let! join =
+            Gen.elements [ residual; (fun body -> sum [ identity; body ]); (fun body -> sum [ body; body; relu ]) ]
+
+        return join (body >>> conv1x1 channels), channels
+    }
+
+/// Halves the map, each branch in its own way.
+let private halvingFork channels =
+    joinOf (
+        gen {
+            let! head, middle = halving channels
+            let! tail, outs = stringOf 1 middle
+            return head >>> tail, outs
+        }
+    )
+
+/// Gives every name that is not a number a number of its own, so that no two layers share a key.
+let private apart net =
+    let mutable count = 0
+
+    let rec walk net =
+        match net with
+        | Net.Named("n", inner) ->
+            count <- count + 1
+            let segment = $"n{count}"
+            Net.Named(segment, walk inner)
+        | Net.Named(segment, inner) -> Net.Named(segment, walk inner)
+        | Net.Chain nets -> Net.Chain(List.map walk nets)
+        | Net.Fork(join, nets) -> Net.Fork(join, List.map walk nets)
+        | Net.Layer _ -> net
+
+    walk net
+
+let private sample =
+    gen {
+        let! channels = Gen.choose (1, 16)
+        let! height = Gen.choose (4, 12)
+        let! width = Gen.choose (4, 12)
+
+        let rec parts count (channels, height, width) nets =
+            gen {
+                if count = 0 then
+                    return List.rev nets, (channels, height, width)
+                else
+                    let! kind = Gen.choose (0, 3)
+
+                    match kind with
+                    | 0 ->
+                        let! net, shape = shrinking (channels, height, width)
+                        return! parts (count - 1) shape (net :: nets)
+                    | 1 ->
+                        let! net, outs = halvingFork channels
+                        return! parts (count - 1) (outs, slid 1 2 0 height, slid 1 2 0 width) (net :: nets)
+                    | _ ->
+                        let! net, outs = keepingPart 2 channels
+                        return! parts (count - 1) (outs, height, width) (net :: nets)
+            }
+
+        let! count = Gen.choose (0, 4)
+        let! nets, (outs, h, w) = parts count (channels, height, width) []
+
+        let! classes = Gen.choose (1, 10)
+
+        let! head, output =
+            Gen.elements [
+                [], Shape.Image(outs, h, w)
+                [ globalAvgPool ], Shape.Image(outs, 1, 1)
+                [ flatten ], Shape.Features(outs * h * w)
+                [ globalAvgPool; flatten; linear classes ], Shape.Features classes
+                [ flatten; linear 7; relu; linear classes ], Shape.Features classes
+                [ flatten; concat [ linear 3; linear classes ] ], Shape.Features(3 + classes)
+            ]
+
+        let! net = strung (nets @ head)
+
+        return {
+            Input = Shape.Image(channels, height, width)
+            Net = apart net
+            Output = output
+        }
+    }
+
+/// Networks with a part left out, or replaced by one of its parts.
+let rec shrink net =
+    let inOne (nets: Net list) (rebuild: Net list -> Net) =
+        seq {
+            yield! nets
+            for index in 0 .. nets.Length - 1 -> rebuild (List.removeAt index nets)
+
+            for index in 0 .. nets.Length - 1 do
+                for smaller in shrink nets[index] -> rebuild (List.updateAt index smaller nets)
+        }
+
+    match net with
+    | Net.Layer _ -> Seq.empty
+    | Net.Named(segment, inner) ->
+        seq {
+            yield inner
+            for smaller in shrink inner -> Net.Named(segment, smaller)
+        }
+    | Net.Chain nets -> inOne nets Net.Chain
+    | Net.Fork(join, nets) -> inOne nets (fun nets -> Net.Fork(join, nets))
+
+/// Networks that work, with what they are to make of their inputs.
+let samples = Arb.fromGen sample
+
+/// Networks that work, which shrink to others that do; the outcome is the plan's own word.
+let working =
+    Arb.fromGenShrink (
+        sample,
+        fun it ->
+            shrink it.Net
+            |> Seq.choose (fun net ->
+                match Plan.elaborate it.Input net with
+                | Ok plan -> Some { it with Net = net; Output = plan.Out }
+                | Error _ -> None)
+    )
+
+// ---- Networks of any kind, most of which cannot work ----
+
+let private number =
+    Gen.frequency [ 8, Gen.choose (0, 9); 1, Gen.elements [ -1; -7; System.Int32.MinValue; System.Int32.MaxValue ] ]
+
+let private anyPool =
+    Gen.map3 (fun kernel stride padding -> { Kernel = kernel; Stride = stride; Padding = padding }) number number number
+
+let private anyLayer =
+    Gen.oneof [
+        gen {
+            let! channels = number
+            let! kernel = number
+            let! stride = number
+            let! padding = number
+            let! bias = coin
+
+            return
+                Layer.Conv2d {
+                    Channels = channels
+                    Kernel = kernel
+                    Stride = stride
+                    Padding = padding
+                    Bias = bias
+                }
+        }
+        Gen.constant Layer.BatchNorm2d
+        Gen.elements activations |> Gen.map Layer.Activation
+        Gen.map Layer.MaxPool2d anyPool
+        Gen.map Layer.AvgPool2d anyPool
+        Gen.constant Layer.AdaptiveAvgPool2d
+        Gen.constant Layer.Flatten
+        Gen.map2 (fun features bias -> Layer.Linear(features, bias)) number coin
+    ]
+
+let private segment =
+    Gen.frequency [
+        6, Gen.elements [ "a"; "b"; "net"; "0"; "1"; "conv_1x1" ]
+        1, Gen.elements [ ""; "."; "a.b"; "né \"\\\n\t{}☃"; "\u0000"; "𝄞" ]
+    ]
+
+let rec private anyNet depth =
+    let layer = Gen.map Net.Layer anyLayer
+
+    if depth = 0 then
+        layer
+    else
+        let members = Gen.choose (0, 3) |> Gen.bind (fun count -> Gen.listOfLength count (anyNet (depth - 1)))
+
+        Gen.frequency [
+            3, layer
+            2, Gen.map Net.Chain members
+            1, Gen.map2 (fun join nets -> Net.Fork(join, nets)) (Gen.elements [ Join.Concat; Join.Sum ]) members
+            1, Gen.map2 (fun segment net -> Net.Named(segment, net)) segment (anyNet (depth - 1))
+        ]
+
+let private side =
+    Gen.frequency [
+        8, Gen.choose (1, 12)
+        1, Gen.elements [ 0; -1; System.Int32.MaxValue; System.Int32.MinValue; 70_000 ]
+    ]
+
+let private anyShape =
+    Gen.frequency [ 4, Gen.map3 (fun c h w -> Shape.Image(c, h, w)) side side side; 1, Gen.map Shape.Features side ]
+
+/// Networks of any form, with any numbers and names.
+let anything = Arb.fromGenShrink (anyNet 4, shrink)
+
+/// Such networks with an input of any size.
+let anyPair =
+    Arb.fromGenShrink (Gen.zip anyShape (anyNet 4), (fun (shape, net) -> shrink net |> Seq.map (fun net -> shape, net)))
+
+// ---- Networks as people write them, by combinators alone ----
+
+let rec private spoken depth =
+    if depth = 0 then
+        Gen.map Net.Layer anyLayer
+    else
+        let inner = spoken (depth - 1)
+        let several = Gen.choose (0, 3) |> Gen.bind (fun count -> Gen.listOfLength count inner)
+
+        Gen.oneof [
+            Gen.map Net.Layer anyLayer
+            Gen.constant identity
+            Gen.map chain several
+            Gen.map sequential several
+            Gen.map concat several
+            Gen.map sum several
+            Gen.map residual inner
+            Gen.map2 name segment inner
+            Gen.map2 (>>>) inner inner
+        ]
+
+let written = Arb.fromGen (spoken 3)
+
+let three = Arb.fromGen (Gen.three (spoken 3))
+
+// ---- Parts with one mistake ----
+
+/// A mistake that is one for any map of up to 12×12.
+let private mistake =
+    Gen.elements [
+        convWith (Conv2d.square 99 4 |> Conv2d.padding 0)
+        convWith { Conv2d.square 3 4 with Stride = 0 }
+        convWith { Conv2d.square 3 0 with Padding = 1 }
+        convWith { Conv2d.square 3 4 with Padding = -1 }
+        maxPoolWith { Kernel = 3; Stride = 1; Padding = 2 }
+        avgPool 30
+        linear 5
+        linear 0
+    ]
+
+/// A chain of numbered layers that reads maps and ends in a vector of 3, with a mistake among them; and the mistake's
+/// place. What follows would do with whatever the mistaken layer was meant to give.
+let flawed =
+    gen {
+        let! before = Gen.choose (0, 4)
+        let! after = Gen.choose (0, 4)
+        let! start = Gen.listOfLength before (Gen.map fst (keeping 5))
+        let! bad = mistake
+
+        let! rest =
+            match bad with
+            | Net.Layer(Layer.Linear _) ->
+                Gen.listOfLength after (Gen.map activation (Gen.elements activations))
+                |> Gen.map (fun rest -> rest @ [ linear 3 ])
+            | _ ->
+                Gen.listOfLength after (Gen.map fst (keeping 5))
+                |> Gen.map (fun rest -> rest @ [ globalAvgPool; flatten; linear 3 ])
+
+        return sequential (start @ [ bad ] @ rest), before
+    }

@@ -1,0 +1,285 @@
+module Hybrid.Tests.Networks.PlanTests
+
+open System
+open Expecto
+open FsCheck.FSharp
+open Hybrid
+open Hybrid.Combinators
+open Hybrid.Tests.Networks.Nets
+
+let private image = Shape.Image(3, 32, 32)
+
+/// What is wrong with a network, as a person reads it.
+let private errors input net =
+    match Plan.elaborate input net with
+    | Ok plan -> failtest $"no error, but {plan.Out}"
+    | Error errors -> errors |> List.map string
+
+let private says name net expected = testCase name <| fun () -> Expect.equal (errors image net) expected "errors"
+
+let private paths net = planOf image net |> Plan.layers |> List.map (fun (plan, _) -> plan.Path)
+
+let private keys net = planOf image net |> Plan.stateTensors |> List.map _.Key
+
+let private pathsOf name net expected = testCase name <| fun () -> Expect.equal (paths net) expected "paths"
+
+let private noBias channels = convWith (Conv2d.square 3 channels |> Conv2d.noBias)
+
+/// Every node of a plan.
+let rec private nodes (plan: Plan) =
+    match plan.Node with
+    | PlanNode.Layer _ -> [ plan ]
+    | PlanNode.Chain members
+    | PlanNode.Fork(_, members) -> plan :: List.collect nodes members
+
+let private laws =
+    testList "laws" [
+        propertyOf 300 "a chain is associative" three (fun (a, b, c) ->
+            Expect.equal ((a >>> b) >>> c) (a >>> (b >>> c)) "one network"
+            Expect.equal (chain [ a; b; c ]) (a >>> b >>> c) "and the chain of all")
+
+        propertyOf 300 "identity is neutral" written (fun net ->
+            Expect.equal (identity >>> net) net "before"
+            Expect.equal (net >>> identity) net "behind")
+
+        propertyOf 100 "how a chain is put together moves no path and no shape" working (fun it ->
+            let plan = planOf it.Input it.Net
+            let pieces = identity >>> (it.Net >>> identity)
+            Expect.equal (planOf it.Input pieces) plan "the same plan"
+
+            match it.Net with
+            | Net.Chain members ->
+                for cut in 0 .. members.Length do
+                    let first, second = List.splitAt cut members
+                    Expect.equal (planOf it.Input (chain first >>> chain second)) plan $"cut at {cut}"
+            | _ -> ())
+
+        propertyOf 200 "a network that should work does, and gives the shape it was built for" samples (fun it ->
+            Expect.equal (planOf it.Input it.Net).Out it.Output "shape")
+
+        propertyOf 200 "what one part hands on, the next one gets" working (fun it ->
+            for node in nodes (planOf it.Input it.Net) do
+                match node.Node with
+                | PlanNode.Layer _ -> ()
+                | PlanNode.Chain members ->
+                    let handed = (node.In, members) ||> List.scan (fun _ part -> part.Out)
+                    Expect.equal (members |> List.map _.In) (List.take members.Length handed) "inputs"
+                    Expect.equal (List.last handed) node.Out "output"
+                | PlanNode.Fork(_, branches) ->
+                    for branch in branches do
+                        Expect.equal branch.In node.In "a branch reads the fork's input")
+
+        propertyOf 200 "no key twice, none empty, in a plan that is given out" anyPair (fun (input, net) ->
+            match Plan.elaborate input net with
+            | Error _ -> ()
+            | Ok plan ->
+                let keys = Plan.stateTensors plan |> List.map _.Key
+                Expect.equal keys (List.distinct keys) "distinct"
+                Expect.isFalse (keys |> List.exists (fun key -> key.Split '.' |> Array.contains "")) "no empty segment")
+
+        propertyOf
+            2000
+            "any network and any input: a plan that fits in memory's numbers, or errors"
+            anyPair
+            (fun (input, net) ->
+                match Plan.elaborate input net with
+                | Error errors ->
+                    Expect.isNonEmpty errors "what is wrong"
+
+                    for error in errors do
+                        Expect.isFalse (String.IsNullOrWhiteSpace(string error)) "a text"
+                | Ok plan ->
+                    for node in nodes plan do
+                        for shape in [ node.In; node.Out ] do
+                            Expect.all (Shape.dims shape) (fun dim -> dim > 0) $"{shape} exists"
+                            let dims = Shape.dims shape |> List.map bigint
+
+                            Expect.isLessThan
+                                (List.reduce (*) dims)
+                                (bigint Int32.MaxValue + 1I)
+                                $"{shape} can be held"
+
+                    for tensor in Plan.stateTensors plan do
+                        Expect.all tensor.Dims (fun dim -> dim > 0) $"{tensor.Key} exists")
+
+        propertyOf 200 "one mistake in a chain is one error, at its place" (Arb.fromGen flawed) (fun (net, place) ->
+            match Plan.elaborate (Shape.Image(5, 12, 12)) net with
+            | Ok _ -> failtest "the mistake was not seen"
+            | Error errors -> Expect.equal (errors |> List.map _.Path) [ string place ] "where")
+
+        propertyOf
+            100
+            "as many errors as branches with a mistake, in their order"
+            (Arb.fromGen (Gen.choose (1, 5) |> Gen.bind (fun count -> Gen.listOfLength count flawed)))
+            (fun branches ->
+                for join in [ concat; sum ] do
+                    let named = branches |> List.mapi (fun index (net, _) -> name $"b{index}" net)
+                    let good = name "good" (globalAvgPool >>> flatten >>> linear 3)
+                    let net = name "join" (join (good :: named)) >>> relu >>> linear 2
+
+                    match Plan.elaborate (Shape.Image(5, 12, 12)) net with
+                    | Ok _ -> failtest "no mistake was seen"
+                    | Error errors ->
+                        let places = branches |> List.mapi (fun index (_, place) -> $"join.b{index}.{place}")
+                        Expect.equal (errors |> List.map _.Path) places "where")
+
+        propertyOf 100 "a name puts its segment in front of every key" working (fun it ->
+            let keys net = planOf it.Input net |> Plan.stateTensors |> List.map _.Key
+            Expect.equal (keys (name "above" it.Net)) (keys it.Net |> List.map (fun key -> $"above.{key}")) "keys")
+    ]
+
+let private mistakes =
+    testList "mistakes" [
+        says
+            "a window that does not fit"
+            (maxPool 2 >>> name "wide" (convWith (Conv2d.square 21 8 |> Conv2d.padding 1)))
+            [ "wide (Conv2d): got maps of 3×16×16, expected at least 19×19 for a 21×21 window with padding 1" ]
+
+        says "a linear layer on maps" (conv 8 >>> name "head" (linear 10)) [
+            "head (Linear): got maps of 8×32×32, expected a vector: put flatten before it"
+        ]
+
+        says "a map layer on a vector" (flatten >>> name "norm" batchNorm) [
+            "norm (BatchNorm2d): got a vector of 3072, expected maps (channels × height × width)"
+        ]
+
+        says "branches of different size" (name "mixed" (concat [ conv 4; conv 4 >>> maxPool 2; identity ])) [
+            "mixed (Concat): got branches of 4×32×32, 4×16×16, 3×32×32, "
+            + "expected maps of one height and width, or vectors"
+        ]
+
+        says "branches that cannot be added" (residual (conv 4)) [
+            "Sum: got branches of 4×32×32, 3×32×32, expected all of one shape"
+        ]
+
+        says "a map beside a vector" (concat [ flatten; conv 4 ]) [
+            "Concat: got branches of 3072, 4×32×32, expected maps of one height and width, or vectors"
+        ]
+
+        says "no branch" (name "empty" (concat [])) [ "empty (Concat): got no branch, expected at least one" ]
+
+        says
+            "several settings of one layer"
+            (convWith { Channels = 0; Kernel = 3; Stride = 0; Padding = -1; Bias = true })
+            [
+                "Conv2d: got channels 0, expected at least 1"
+                "Conv2d: got stride 0, expected at least 1"
+                "Conv2d: got padding -1, expected at least 0"
+            ]
+
+        says "a pool with too much padding" (maxPoolWith { Kernel = 2; Stride = 2; Padding = 2 }) [
+            "MaxPool2d: got padding 2, expected at most 1 for a 2×2 window"
+        ]
+
+        says "the same name twice" (name "conv" (noBias 4) >>> name "conv" (noBias 4)) [
+            "conv (Conv2d): got the key conv.weight a second time, expected one owner: name the layers apart"
+        ]
+
+        says "a name with a dot, an empty name" (name "a.b" (conv 4) >>> name "" relu) [
+            "Named: got the name \"a.b\", expected a name without dots"
+            "Named: got the name \"\", expected a name without dots"
+        ]
+
+        says "too many numbers" (flatten >>> linear 1_000_000) [
+            "1 (Linear): got 3072000000 numbers in one tensor, expected fewer than 2^31"
+        ]
+
+        says
+            "three mistakes in three places"
+            (name
+                "both"
+                (concat [ name "left" (avgPool 64); name "right" (sequential [ conv 8; linear 3; batchNorm ]) ])
+             >>> flatten
+             >>> name "head" (linear 0))
+            [
+                "both.left (AvgPool2d): got maps of 3×32×32, expected at least 64×64 for a 64×64 window with padding 0"
+                "both.right.1 (Linear): got maps of 8×32×32, expected a vector: put flatten before it"
+                "head (Linear): got features 0, expected at least 1"
+            ]
+
+        testCase "an input that holds nothing"
+        <| fun () ->
+            Expect.equal
+                (errors (Shape.Image(3, 0, -2)) relu)
+                [ "Input: got height 0, expected at least 1"; "Input: got width -2, expected at least 1" ]
+                "errors"
+    ]
+
+let private pathRules =
+    testList "paths" [
+        pathsOf "several unnamed members of a chain are told apart by their places" (conv 4 >>> batchNorm >>> relu) [
+            "0"
+            "1"
+            "2"
+        ]
+
+        pathsOf "a sole unnamed member adds no segment" (name "act_fn" relu) [ "act_fn" ]
+
+        pathsOf "nor does it beside named ones" (name "stem" (conv 4) >>> relu >>> name "head" flatten) [
+            "stem"
+            ""
+            "head"
+        ]
+
+        pathsOf "a place counts named members too" (conv 4 >>> name "norm" batchNorm >>> relu) [ "0"; "norm"; "2" ]
+
+        pathsOf "branches follow the same rule" (concat [ conv 4; name "side" (conv 4); conv 4 >>> relu ]) [
+            "0"
+            "side"
+            "2.0"
+            "2.1"
+        ]
+
+        pathsOf "a residual branch is the only one that holds anything" (name "block" (residual (conv 4 >>> conv 3))) [
+            "block.0"
+            "block.1"
+        ]
+
+        pathsOf "a chain in a chain is no level" (name "a" ((conv 4 >>> relu) >>> (conv 4 >>> relu))) [
+            "a.0"
+            "a.1"
+            "a.2"
+            "a.3"
+        ]
+
+        pathsOf "names in names" (name "a" (name "b" (sequential [ relu; name "c" relu ]))) [ "a.b.0"; "a.b.1.c" ]
+
+        testCase "keys are PyTorch's, in its order"
+        <| fun () ->
+            let net = name "net" (sequential [ conv 4; batchNorm; noBias 4 ]) >>> name "head" (flatten >>> linear 2)
+
+            Expect.equal
+                (keys net)
+                [
+                    "net.0.weight"
+                    "net.0.bias"
+                    "net.1.weight"
+                    "net.1.bias"
+                    "net.1.running_mean"
+                    "net.1.running_var"
+                    "net.1.num_batches_tracked"
+                    "net.2.weight"
+                    "head.1.weight"
+                    "head.1.bias"
+                ]
+                "keys"
+    ]
+
+let private costs =
+    testList "costs" [
+        testCase "parameters and multiply-adds by hand"
+        <| fun () ->
+            let plan =
+                planOf
+                    image
+                    (convWith (Conv2d.square 3 16 |> Conv2d.stride 2)
+                     >>> batchNorm
+                     >>> globalAvgPool
+                     >>> flatten
+                     >>> linear 10)
+
+            Expect.equal (Plan.parameterCount plan) (int64 (16 * 3 * 9 + 16 + 2 * 16 + 16 * 10 + 10)) "parameters"
+            Expect.equal (Plan.macs plan) (int64 (16 * 16 * 16 * 3 * 9 + 16 * 10)) "multiply-adds"
+    ]
+
+let tests = testList "plan" [ laws; mistakes; pathRules; costs ]

@@ -1,0 +1,62 @@
+module Hybrid.Tests.Program
+
+open Expecto
+open Hybrid.Tests
+
+/// One line a test file: what is not named here does not run.
+let private all = [
+    Runtime.ShimMendTests.tests
+    Checkpoints.StoredTensorTests.tests
+    Checkpoints.SafetensorsTests.tests
+    Checkpoints.PickleTests.tests
+    Checkpoints.TorchArchiveTests.tests
+    Checkpoints.GoldenArchiveTests.tests
+    Checkpoints.CheckpointFileTests.tests
+    Checkpoints.ArchiveWriterTests.tests
+    Checkpoints.ArchiveFuzzTests.tests
+    Data.ImageSetTests.tests
+    Data.CifarFilesTests.tests
+    Data.CifarArchiveTests.tests
+    Data.ShapesTests.tests
+    Data.PictureTests.tests
+    Data.ImageFolderTests.tests
+    Networks.PlanTests.tests
+    Networks.StoredNetTests.tests
+    Networks.CatalogueTests.tests
+    Readers.GraphTests.tests
+    Readers.TorchModuleTests.tests
+    Readers.DrawTests.tests
+    Readers.MemoryTests.tests
+    Training.ScheduleTests.tests
+    Training.OptimizerTests.tests
+    Training.AugmentTests.tests
+    Training.BatchTests.tests
+    Training.SamplesTests.tests
+    Training.ObjectiveTests.tests
+    Training.FitTests.tests
+    Training.StoredRunTests.tests
+    Training.ParityTests.tests
+    Training.TorchReferenceTests.tests
+    Readers.FusionTests.tests
+    Readers.PlainModuleTests.tests
+    Training.PrecisionTests.tests
+    Callbacks.TensorBoardFormatTests.tests
+    Callbacks.TensorBoardTests.tests
+    Callbacks.TensorBoardRunTests.tests
+    Callbacks.EpochCsvTests.tests
+    Commands.RequestTests.tests
+    Commands.TrainTests.tests
+    Commands.ResumeTests.tests
+    Commands.PublishedTests.tests
+    Commands.ExportTests.tests
+    Commands.DoctorTests.tests
+    Commands.FolderTests.tests
+    Commands.PredictTests.tests
+    Commands.BenchTests.tests
+]
+
+[<EntryPoint>]
+let main arguments =
+    // Tests run side by side: libtorch's own threads would only wait for one another.
+    TorchSharp.torch.set_num_threads 1
+    runTestsWithCLIArgs [] arguments (testList "Hybrid" all)

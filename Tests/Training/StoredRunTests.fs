@@ -1,0 +1,53 @@
+module Hybrid.Tests.Training.StoredRunTests
+
+open System.Text.Json.Nodes
+open Expecto
+open Hybrid
+open Hybrid.Tests.Training.SmallData
+
+let private parsed (text: string) =
+    match JsonNode.Parse text with
+    | :? JsonObject as it -> it
+    | _ -> failtest "no object"
+
+/// As the tutorial's checkpoints store them.
+let private published = [
+    "GoogleNet", """{"model_name":"GoogleNet","model_hparams":{"num_classes":10,"act_fn_name":"relu"}}"""
+    "ResNet",
+    """{"model_name":"ResNet","model_hparams":{"num_classes":10,"c_hidden":[16,32,64],"num_blocks":[3,3,3],"act_fn_name":"relu"}}"""
+    "ResNetPreAct",
+    """{"model_name":"ResNet","model_hparams":{"num_classes":10,"c_hidden":[16,32,64],"num_blocks":[3,3,3],"act_fn_name":"relu","block_name":"PreActResNetBlock"}}"""
+    "DenseNet",
+    """{"model_name":"DenseNet","model_hparams":{"num_classes":10,"num_layers":[6,6,6,6],"bn_size":2,"growth_rate":16,"act_fn_name":"relu"}}"""
+]
+
+let tests =
+    testList "stored run" [
+        for name, text in published do
+            testCase $"{name} as the tutorial's checkpoint describes it"
+            <| fun () -> Expect.equal (StoredRun.toModel (parsed text) "" []) (Ok(model name [])) "the zoo's"
+
+        for name, overrides in
+            [
+                "GoogleNet", [ "num_classes", "7" ]
+                "ResNet", [ "num_blocks", "1,2"; "c_hidden", "4,8"; "act_fn_name", "gelu" ]
+                "ResNetPreAct", []
+                "DenseNet", [ "num_layers", "2,3"; "growth_rate", "5"; "act_fn_name", "leakyrelu" ]
+            ] do
+            testCase $"{name} comes back from its own description"
+            <| fun () ->
+                let it = model name overrides
+                let text (stored: JsonObject) = stored.ToJsonString()
+                Expect.equal (StoredRun.toModel (parsed (text (StoredRun.ofModel it))) "" []) (Ok it) "of a model"
+                let run = StoredRun.ofRun it (Recipe.published it)
+                Expect.equal (StoredRun.toModel (parsed (text run)) "" []) (Ok it) "of a run"
+
+        testCase "what is asked for wins over what is stored"
+        <| fun () ->
+            let stored = StoredRun.ofModel (model "ResNet" [])
+            let expected = model "ResNet" [ "num_classes", "3" ]
+            Expect.equal (StoredRun.toModel stored "" [ "num_classes", "3" ]) (Ok expected) "the override"
+
+        testCase "nothing that names a network"
+        <| fun () -> Expect.isError (StoredRun.toModel (JsonObject()) "" []) "an error"
+    ]

@@ -1,0 +1,240 @@
+/// Other networks, seeds, activations, batch sizes and optimisers than the stored reference runs have, against PyTorch
+/// itself where the machine has it (`torch_reference.py`).
+module Hybrid.Tests.Training.TorchReferenceTests
+
+open System
+open System.Diagnostics
+open System.IO
+open System.Security.Cryptography
+open System.Text
+open System.Text.Json.Nodes
+open Expecto
+open TorchSharp
+open Hybrid
+open Hybrid.Tests.Training.SmallData
+open Hybrid.Tests.Training.Trajectory
+
+type private Case = {
+    Model: string
+    Hparams: (string * string) list
+    Seed: int64
+    Optimizer: Optimizer
+    Rate: float
+    Images: int
+    BatchSize: int
+    Epochs: int
+    Milestones: int list
+}
+
+let private sgd = { Momentum = 0.9; Dampening = 0.0; Nesterov = false; WeightDecay = 1e-4 }
+
+let private case model hparams seed optimizer rate = {
+    Model = model
+    Hparams = hparams
+    Seed = seed
+    Optimizer = optimizer
+    Rate = rate
+    Images = 64
+    BatchSize = 16
+    Epochs = 1
+    Milestones = []
+}
+
+let private cases = [
+    {
+        case "GoogleNet" [ "act_fn_name", "tanh"; "num_classes", "7" ] 1L Recipe.adamW 1e-3 with
+            Images = 24
+            BatchSize = 8
+    }
+    {
+        case
+            "ResNet"
+            [ "num_blocks", "1,2"; "c_hidden", "8,12"; "act_fn_name", "gelu" ]
+            2L
+            (Optimizer.Sgd { sgd with Nesterov = true })
+            0.05 with
+            BatchSize = 24
+    }
+    {
+        case "ResNet" [ "num_blocks", "2"; "c_hidden", "5"; "act_fn_name", "tanh" ] 3L Recipe.rmsProp 1e-3 with
+            Epochs = 2
+            Milestones = [ 1 ]
+    }
+    case
+        "ResNetPreAct"
+        [ "num_blocks", "1,1,1"; "c_hidden", "8,12,16"; "act_fn_name", "leakyrelu" ]
+        4L
+        (Optimizer.Sgd { sgd with Dampening = 0.5 })
+        0.1
+    case "ResNetPreAct" [ "num_blocks", "1,2"; "c_hidden", "6,6"; "act_fn_name", "gelu" ] 5L Recipe.adamW 1e-2
+    case
+        "DenseNet"
+        [ "num_layers", "2,3"; "bn_size", "3"; "growth_rate", "8"; "act_fn_name", "gelu" ]
+        6L
+        Recipe.adam
+        1e-3
+    case
+        "DenseNet"
+        [ "num_layers", "1,1,1"; "growth_rate", "6"; "num_classes", "3"; "act_fn_name", "leakyrelu" ]
+        7L
+        (Optimizer.Sgd sgd)
+        0.1
+]
+
+let private told case =
+    let hparams = case.Hparams |> List.map (fun (key, value) -> $"{key}={value}") |> String.concat " "
+    $"{case.Model} {hparams}, seed {case.Seed}, {Optimizer.name case.Optimizer}, batches of {case.BatchSize}"
+
+let private number (value: float) = JsonValue.Create value :> JsonNode
+
+/// The case as the script is asked for it, in PyTorch's words.
+let private request (case: Case) =
+    let hparam (value: Hparam) : JsonNode =
+        match value with
+        | Hparam.Int count -> JsonValue.Create count
+        | Hparam.Ints counts -> JsonArray [| for count in counts -> JsonValue.Create count :> JsonNode |]
+        | Hparam.Text text -> JsonValue.Create text
+
+    let settings =
+        match case.Optimizer with
+        | Optimizer.Sgd p -> [
+            "momentum", number p.Momentum
+            "dampening", number p.Dampening
+            "nesterov", JsonValue.Create p.Nesterov :> JsonNode
+            "weight_decay", number p.WeightDecay
+          ]
+        | Optimizer.Adam p -> [
+            "betas", JsonArray(number p.Beta1, number p.Beta2) :> JsonNode
+            "eps", number p.Epsilon
+            "weight_decay", number p.WeightDecay
+          ]
+        | Optimizer.RmsProp p -> [
+            "alpha", number p.Alpha
+            "eps", number p.Epsilon
+            "momentum", number p.Momentum
+            "weight_decay", number p.WeightDecay
+          ]
+
+    let record (fields: (string * JsonNode) list) =
+        JsonObject [ for key, value in fields -> Collections.Generic.KeyValuePair(key, value) ]
+
+    record [
+        "model", JsonValue.Create case.Model
+        "hparams", record [ for key, value in (model case.Model case.Hparams).Hparams -> key, hparam value ]
+        "seed", JsonValue.Create case.Seed
+        "optimizer", JsonValue.Create(Optimizer.name case.Optimizer)
+        "optimizer_hparams", record (("lr", number case.Rate) :: settings)
+        "milestones", JsonArray [| for epoch in case.Milestones -> JsonValue.Create epoch :> JsonNode |]
+        "images", JsonValue.Create case.Images
+        "batch_size", JsonValue.Create case.BatchSize
+        "epochs", JsonValue.Create case.Epochs
+    ]
+
+/// Runs a program to its end; nothing where it cannot be started or fails.
+let private output (program: string) (arguments: string list) (input: string) =
+    try
+        let start =
+            ProcessStartInfo(
+                program,
+                arguments,
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true
+            )
+
+        use work = Process.Start start
+        let errors = work.StandardError.ReadToEndAsync()
+        work.StandardInput.Write input
+        work.StandardInput.Close()
+        let text = work.StandardOutput.ReadToEnd()
+        work.WaitForExit()
+        if work.ExitCode = 0 then Ok text else Error errors.Result
+    with error ->
+        Error error.Message
+
+/// The first Python on the path that has PyTorch.
+let private python =
+    lazy
+        (let folders = (string (Environment.GetEnvironmentVariable "PATH")).Split Path.PathSeparator
+
+         folders
+         |> Seq.map (fun folder -> Path.Combine(folder, "python3"))
+         |> Seq.filter File.Exists
+         |> Seq.tryFind (fun program -> (output program [ "-c"; "import torch" ] "").IsOk))
+
+let private script =
+    let rec root (folder: DirectoryInfo) =
+        if isNull folder || File.Exists(Path.Combine(folder.FullName, "Hybrid.sln")) then
+            folder
+        else
+            root folder.Parent
+
+    lazy
+        (match root (DirectoryInfo AppContext.BaseDirectory) with
+         | null -> skiptest "not run from a checkout"
+         | checkout -> Path.Combine(checkout.FullName, "Tests", "Training", "torch_reference.py"))
+
+/// All answers at once: to start PyTorch takes longer than to run it.
+let private answers =
+    lazy
+        (match python.Value with
+         | None -> None
+         | Some program ->
+             let requests = JsonArray [| for case in cases -> request case :> JsonNode |]
+
+             match output program [ script.Value ] (requests.ToJsonString()) with
+             | Ok text -> Some(JsonNode.Parse text)
+             | Error problem -> failtest problem)
+
+/// As the script computes it: every key, then its numbers as float32.
+let private checksum (network: TorchModule) =
+    use digest = IncrementalHash.CreateHash HashAlgorithmName.SHA256
+
+    for spec in network.Weights.Specs do
+        use _ = torch.NewDisposeScope()
+        digest.AppendData(Encoding.UTF8.GetBytes spec.Key)
+        let tensor = network.Weights[spec.Key].detach().``to``(torch.ScalarType.Float32).contiguous()
+
+        for value in tensor.data<float32>().ToArray() do
+            digest.AppendData(BitConverter.GetBytes value)
+
+    Convert.ToHexStringLower(digest.GetHashAndReset())
+
+let tests =
+    testList "PyTorch on other settings" [
+        for index, case in List.indexed cases do
+            testCase (told case)
+            <| fun () ->
+                match answers.Value with
+                | None -> skiptest "no python3 with torch on the path"
+                | Some answers ->
+                    use _ = torch.NewDisposeScope()
+                    let expected = answers[index]
+                    let model = model case.Model case.Hparams
+                    use network = network torch.ScalarType.Float64 case.Seed model
+                    let parameters = expected["parameters"].GetValue<int64>()
+                    Expect.equal (Plan.parameterCount network.Plan) parameters "parameters"
+                    Expect.equal (checksum network) (expected["init_sha256"].GetValue<string>()) "first weights"
+
+                    let recipe = {
+                        Recipe.published model with
+                            Optimizer = case.Optimizer
+                            LearningRate = case.Rate
+                            BatchSize = case.BatchSize
+                            Epochs = case.Epochs
+                            Schedule = Schedule.Milestones(case.Milestones, 0.1)
+                    }
+
+                    let data = imagesOf case.Images 3 32 model.Classes
+                    let feed = feedOf torch.ScalarType.Float64 case.BatchSize data
+                    let found = follow 0 recipe network feed
+                    lossesAgree 1e-9 found.Losses [ for loss in expected["losses"].AsArray() -> loss.GetValue<float>() ]
+
+                    normsAgree 1e-9 found.GradientNorms [
+                        for norm in expected["grad_norms"].AsObject() -> norm.Key, norm.Value.GetValue<float>()
+                    ]
+
+                    let metrics = Loop.evaluate recipe.Objective network feed
+                    let after = expected["loss_after"].GetValue<float>()
+                    Expect.isLessThan (abs (metrics.Loss - after)) 1e-9 "loss after the run"
+    ]
