@@ -68,21 +68,41 @@ module internal Forward =
         | null -> null
         | tensor -> tensor.``to`` dtype
 
+    /// Fewer input channels than this fill no vector of the processor.
+    let private vector = 16
+
+    /// A convolution as a function of its input, weight and bias.
+    /// For a strided 1×1 convolution of few channels the pixels that it reads are picked out first, which comes to the
+    /// same numbers: oneDNN's own way (libtorch 2.10, AVX-512, channels last) writes outside its memory in the backward
+    /// pass when the batch size is odd.
+    let private convolve (conv: Conv2d) (plan: LayerPlan) : Tensor -> Tensor -> (Tensor | null) -> Tensor =
+        let stride, padding, dilation = pair conv.Stride, pair conv.Padding, pair 1
+
+        match plan.Tensors with
+        | { Dims = [ _; channels; 1; 1 ] } :: _ when conv.Stride > 1 && conv.Padding = 0 && channels < vector ->
+            let step, unit = int64 conv.Stride, pair 1
+
+            fun x weight bias ->
+                use rows = x.slice (2L, 0L, x.shape[2], step)
+                use picked = rows.slice (3L, 0L, x.shape[3], step)
+                F.conv2d (picked, weight, bias, unit, padding, dilation, 1L)
+        | _ -> fun x weight bias -> F.conv2d (x, weight, bias, stride, padding, dilation, 1L)
+
     /// `overwrite`: what the layer reads may be written over, since no backward pass needs it.
     let private layer (weights: Weights) overwrite (plan: LayerPlan) =
         match plan.Layer with
         | Layer.Conv2d conv ->
             let weight, bias = weightAndBias weights plan
-            let stride, padding, dilation = pair conv.Stride, pair conv.Padding, pair 1
+            let convolve = convolve conv plan
             let dtype = weights.Placement.DType
 
             if dtype = Placement.storage weights.Placement then
-                fresh (fun x _ -> F.conv2d (x, weight, bias, stride, padding, dilation, 1L))
+                fresh (fun x _ -> convolve x weight bias)
             else
                 fresh (fun x _ ->
                     use weight = weight.``to`` dtype
                     use bias = narrowed dtype bias
-                    F.conv2d (x, weight, bias, stride, padding, dilation, 1L))
+                    convolve x weight bias)
         | Layer.Linear _ ->
             let weight, bias = weightAndBias weights plan
             let dtype = Placement.storage weights.Placement

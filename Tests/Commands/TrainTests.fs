@@ -132,4 +132,17 @@ let tests =
 
             Expect.equal (parameters (text second "best_checkpoint")) (parameters checkpoint) "unchanged weights"
         }
+
+        test "odd batches of a narrow network, where oneDNN's own kernel would write outside its memory" {
+            use folder = new TemporaryFolder()
+            let odd = [ "--batch-size"; "29"; "--max-steps"; "2"; "--limit-train"; "58" ]
+
+            let kept =
+                small
+                |> List.pairwise
+                |> List.filter (fun (option, _) -> option = "--json" || option = "--hparam" || option = "--out")
+                |> List.collect (fun (option, value) -> if option = "--json" then [ option ] else [ option; value ])
+
+            Executable.succeed folder.Path ("train" :: kept @ odd) |> ignore
+        }
     ]
