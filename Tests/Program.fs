@@ -4,8 +4,28 @@ open Expecto
 open Hybrid.Tests
 
 /// One line a test file: what is not named here does not run.
-let private all = [
+let private inside = [
     Runtime.ShimMendTests.tests
+    Networks.PlanTests.tests
+    Networks.StoredNetTests.tests
+    Networks.CatalogueTests.tests
+    Readers.GraphTests.tests
+    Readers.TorchModuleTests.tests
+    Readers.DrawTests.tests
+    Readers.MemoryTests.tests
+    Readers.FusionTests.tests
+    Readers.PlainModuleTests.tests
+    Training.ScheduleTests.tests
+    Training.OptimizerTests.tests
+    Training.AugmentTests.tests
+    Training.BatchTests.tests
+    Training.SamplesTests.tests
+    Training.ObjectiveTests.tests
+    Training.FitTests.tests
+    Training.StoredRunTests.tests
+    Training.ParityTests.tests
+    Training.TorchReferenceTests.tests
+    Training.PrecisionTests.tests
     Checkpoints.StoredTensorTests.tests
     Checkpoints.SafetensorsTests.tests
     Checkpoints.PickleTests.tests
@@ -20,28 +40,13 @@ let private all = [
     Data.ShapesTests.tests
     Data.PictureTests.tests
     Data.ImageFolderTests.tests
-    Networks.PlanTests.tests
-    Networks.StoredNetTests.tests
-    Networks.CatalogueTests.tests
-    Readers.GraphTests.tests
-    Readers.TorchModuleTests.tests
-    Readers.DrawTests.tests
-    Readers.MemoryTests.tests
-    Training.ScheduleTests.tests
-    Training.OptimizerTests.tests
-    Training.AugmentTests.tests
-    Training.BatchTests.tests
-    Training.SamplesTests.tests
-    Training.ObjectiveTests.tests
-    Training.FitTests.tests
-    Training.StoredRunTests.tests
-    Training.ParityTests.tests
-    Training.TorchReferenceTests.tests
-    Readers.FusionTests.tests
-    Readers.PlainModuleTests.tests
-    Training.PrecisionTests.tests
     Callbacks.TensorBoardFormatTests.tests
     Callbacks.TensorBoardTests.tests
+]
+
+/// Those that start the executable. One process at a time: each uses all cores, and together they would only wait for
+/// one another.
+let private processes = [
     Callbacks.TensorBoardRunTests.tests
     Callbacks.EpochCsvTests.tests
     Commands.RequestTests.tests
@@ -57,6 +62,7 @@ let private all = [
 
 [<EntryPoint>]
 let main arguments =
-    // Tests run side by side: libtorch's own threads would only wait for one another.
+    // The rest run side by side: libtorch's own threads would only be in their way.
     TorchSharp.torch.set_num_threads 1
-    runTestsWithCLIArgs [] arguments (testList "Hybrid" all)
+    let processes = testSequencedGroup "processes" (testList "executable" processes)
+    runTestsWithCLIArgs [] arguments (testList "Hybrid" (processes :: inside))

@@ -257,8 +257,7 @@ let private hostile name (entries: TarEntry list) parts =
         let bytes = HandmadeCifar.archive (HandmadeCifar.entries () @ entries)
         use server = new LoopbackServer(fun _ _ -> Reply.whole bytes)
         refused (fun () -> ensureWith bytes 40_000L server (folder.At("sets")) null CancellationToken.None) parts
-        Expect.isEmpty (folder.Names("sets")) "nothing is left"
-        Expect.equal (folder.Names()) [ "sets" ] "nothing got out"
+        Expect.isEmpty (folder.Names()) "nothing is left, and nothing got out"
 
 let private contents =
     testList "content" [

@@ -13,12 +13,14 @@ type TemporaryFolder() =
     /// A path below the folder, whether or not anything is there.
     member _.At([<ParamArray>] parts: string[]) = Path.Combine(Array.append [| path |] parts)
 
-    /// The names right inside a folder below this one, sorted; hidden ones too.
+    /// The names right inside a folder below this one, sorted; hidden ones too. None where there is no such folder.
     member _.Names([<ParamArray>] parts: string[]) =
-        Directory.EnumerateFileSystemEntries(Path.Combine(Array.append [| path |] parts))
-        |> Seq.map Path.GetFileName
-        |> Seq.sort
-        |> List.ofSeq
+        let folder = Path.Combine(Array.append [| path |] parts)
+
+        if Directory.Exists folder then
+            Directory.EnumerateFileSystemEntries folder |> Seq.map Path.GetFileName |> Seq.sort |> List.ofSeq
+        else
+            []
 
     interface IDisposable with
         member _.Dispose() = Directory.Delete(path, true)
