@@ -89,7 +89,7 @@ type TrainArgument =
             | Save_Every _ -> "steps between two saves of the run's whole state (default: 100; also after each epoch)"
             | Init _ ->
                 "start from the weights of this checkpoint; its last layer starts anew where it has another number of classes"
-            | Epochs _ -> "times through the training images (default: 180; shapes 8)"
+            | Epochs _ -> "times through the training images (default: CIFAR 180, folder 30, shapes 8)"
             | Max_Steps _ -> "end after this many steps, wherever in an epoch that is"
             | Batch_Size _ -> Usage.batchSize
             | Optimizer _ -> "sgd, adamw, adam, rmsprop (default: the model's published one)"
@@ -99,7 +99,7 @@ type TrainArgument =
             | Nesterov -> "look ahead along the momentum (sgd)"
             | Schedule _ -> "constant, milestones (default)"
             | Milestones _ ->
-                "epochs after which the rate falls (default: 100,150; shapes after 60% and 85% of the epochs)"
+                "epochs after which the rate falls (default: CIFAR 100,150; else after 60% and 85% of the epochs)"
             | Gamma _ -> "factor at each milestone (default: 0.1)"
             | Label_Smoothing _ -> "share of each label spread over all classes (default: 0)"
             | Augment _ -> "tutorial (default: random flips and crops) or none"
@@ -246,7 +246,7 @@ type CompareArgument =
             | Limit_Test _ -> Usage.limit "test"
             | Image_Size _ -> Usage.imageSize
             | Refuse_Broken -> Usage.refuseBroken
-            | Epochs _ -> "times through the training images (default: 180; shapes 8)"
+            | Epochs _ -> "times through the training images (default: CIFAR 180, folder 30, shapes 8)"
             | Batch_Size _ -> Usage.batchSize
             | Out _ -> "folder that the runs' folders are made in (default: runs)"
             | Seed _ -> Usage.seed

@@ -47,15 +47,16 @@ module RecipeChanges =
         LogEvery = None
     }
 
-    /// Epochs on the drawn images: a few minutes on two cores.
-    let private shortEpochs = 8
-
+    /// Published sets get the published recipe. The drawn images are learned in a few minutes on two cores, and a
+    /// folder's pictures are seldom so many that they take longer.
     let private startingPoint source changes model =
+        let short usual = Recipe.short (Option.defaultValue usual changes.Epochs) model
+
         match source with
-        | DataSource.Shapes -> Recipe.short (Option.defaultValue shortEpochs changes.Epochs) model
+        | DataSource.Shapes -> short 8
+        | DataSource.Folder _ -> short 30
         | DataSource.Cifar10 _
-        | DataSource.Cifar100 _
-        | DataSource.Folder _ -> Recipe.published model
+        | DataSource.Cifar100 _ -> Recipe.published model
 
     let private optimizer changes given =
         let decay own = Option.defaultValue own changes.WeightDecay
