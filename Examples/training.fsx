@@ -8,7 +8,12 @@
 open Hybrid
 open Hybrid.Combinators
 open Hybrid.Host.Data
+open Hybrid.Host.Runtime
 open TorchSharp
+
+// As the host does before the first tensor; without it the same comes out, only slower.
+Allocator.KeepMemory()
+Threads.WaitBriefly()
 
 let drawn split count =
     let set = Shapes.Draw(Shapes.Seed, split, count)

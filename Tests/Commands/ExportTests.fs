@@ -1,5 +1,6 @@
 module Hybrid.Tests.Commands.ExportTests
 
+open System.IO
 open Expecto
 open Hybrid.Host.Checkpoints
 open Hybrid.Tests.Data
@@ -28,9 +29,13 @@ let tests =
 
         test "a file that cannot be written is said to be so" {
             use folder = new TemporaryFolder()
+            File.WriteAllText(folder.At "taken", "a file where a folder would have to be")
             let published = Shared.path [ "golden"; "tutorial5"; "ResNet.ckpt" ]
-            let outcome = Executable.run folder.Path [ "export"; "--checkpoint"; published; "--to"; "no/where.pt" ]
+
+            let outcome =
+                Executable.run folder.Path [ "export"; "--checkpoint"; published; "--to"; "taken/where.pt" ]
+
             Expect.equal outcome.ExitCode 1 outcome.Err
-            Expect.stringContains outcome.Err "no/where.pt" "which file"
+            Expect.stringContains outcome.Err "taken" "which file"
         }
     ]
