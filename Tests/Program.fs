@@ -6,10 +6,12 @@ open Hybrid.Tests
 /// One line a test file: what is not named here does not run.
 let private inside = [
     Runtime.ShimMendTests.tests
+    Networks.NetLawTests.tests
     Networks.PlanTests.tests
     Networks.StoredNetTests.tests
     Networks.CatalogueTests.tests
     Readers.GraphTests.tests
+    Readers.TorchModuleLawTests.tests
     Readers.TorchModuleTests.tests
     Readers.DrawTests.tests
     Readers.MemoryTests.tests
@@ -22,6 +24,7 @@ let private inside = [
     Training.SamplesTests.tests
     Training.ObjectiveTests.tests
     Training.FitTests.tests
+    Training.FitResultTests.tests
     Training.StoredRunTests.tests
     Training.ParityTests.tests
     Training.TorchReferenceTests.tests

@@ -61,6 +61,25 @@ let tests =
                     $"{split}: the file alone rebuilds the network, its data and its normalisation"
         }
 
+        test "a checkpoint of other classes than the data is refused" {
+            use folder = new TemporaryFolder()
+            let result = (Executable.succeed folder.Path (small @ [ "--max-steps"; "1" ])).Json
+            Directory.CreateDirectory(folder.At "cifar") |> ignore
+
+            for name in [ for n in 1..5 -> $"data_batch_{n}.bin" ] @ [ "test_batch.bin" ] do
+                File.WriteAllBytes(folder.At("cifar", name), Array.zeroCreate (3073 * 2))
+
+            let checkpoint = text result "best_checkpoint"
+
+            let outcome =
+                Executable.run folder.Path [ "test"; "--checkpoint"; checkpoint; "--data"; "cifar10:cifar" ]
+
+            Expect.equal outcome.ExitCode 2 outcome.Err
+
+            for word in [ "disc"; "airplane" ] do
+                Expect.stringContains outcome.Err word "both sets of classes"
+        }
+
         test "the same seed gives the same weights, byte for byte; another seed does not" {
             use folder = new TemporaryFolder()
 

@@ -6,6 +6,7 @@ open FsCheck.FSharp
 open Hybrid
 open Hybrid.Combinators
 open Hybrid.Tests.Networks.Nets
+open Hybrid.Tests.Networks.AnyNets
 
 let private refused name text (parts: string list) =
     testCase name
