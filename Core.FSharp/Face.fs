@@ -26,8 +26,6 @@ type CommandLine =
 
 [<AbstractClass; Sealed>]
 type Models =
-    static member Names: IReadOnlyList<string> = Catalogue.names
-
     /// A model of the zoo for a number of classes. Hyperparameters that are given win.
     static member Find(request: ModelRequest, classes: int) : Model =
         let name = if request.Name = "" then "ResNet" else request.Name
@@ -94,8 +92,6 @@ type Datasets =
     static member Limit(data: Dataset, count: int) : Dataset = if count < 0 then data else Dataset.take count data
 
     static member Normalisation(data: Dataset) : Normalisation = Normalisation.ofDataset data
-
-    static member Onto(data: Dataset, device: torch.Device) : Dataset = Dataset.onto device data
 
 [<AbstractClass; Sealed>]
 type Training =

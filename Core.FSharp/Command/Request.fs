@@ -77,7 +77,14 @@ type MonitorRequest = {
     HigherIsBetter: bool
     /// Epochs without a better value after which the run ends; 0 for never.
     Patience: int
-}
+} with
+
+    /// Whether a value beats the best so far. What was not measured (NaN) beats nothing and is beaten by anything.
+    member monitor.IsBetter(value: float, best: float) =
+        if Double.IsNaN value then false
+        elif Double.IsNaN best then true
+        elif monitor.HigherIsBetter then value > best
+        else value < best
 
 type TrainRequest = {
     Data: DataRequest

@@ -89,13 +89,6 @@ module Dataset =
         let training = int64 (count - validation)
         order.narrow(0L, 0L, training).clone(), order.narrow(0L, training, int64 validation).clone()
 
-    /// The same data on another device.
-    let onto (device: torch.Device) (data: Dataset) : Dataset = {
-        data with
-            Pixels = data.Pixels.``to`` device
-            Labels = data.Labels.``to`` device
-    }
-
 [<RequireQualifiedAccess>]
 module Normalisation =
 

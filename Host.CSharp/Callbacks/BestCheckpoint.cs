@@ -48,10 +48,8 @@ public sealed class BestCheckpoint(MonitorRequest monitor, string folder, Action
 
     private bool IsBetter(EpochMetrics metrics)
     {
-        var now = metrics.Named(monitor.Metric);
-        if (Best is null || double.IsNaN(now))
-            return true;
-        var best = Best.Named(monitor.Metric);
-        return double.IsNaN(best) || (monitor.HigherIsBetter ? now > best : now < best);
+        var best = Best?.Named(monitor.Metric) ?? double.NaN;
+        // While the metric is never measured, the later epoch is the better one.
+        return double.IsNaN(best) || monitor.IsBetter(metrics.Named(monitor.Metric), best);
     }
 }

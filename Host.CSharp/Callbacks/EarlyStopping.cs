@@ -14,7 +14,7 @@ public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback, IStat
 
     public override bool WantsStop => monitor.Patience > 0 && _waited >= monitor.Patience;
 
-    // "R": a rate of improvement of the last bit still counts after the run is taken up again.
+    // As text, since JSON has no number for the NaN that stands for "nothing yet".
     public JsonObject Save() =>
         new() { ["best"] = _best.ToString("R", CultureInfo.InvariantCulture), ["waited"] = _waited };
 
@@ -30,8 +30,7 @@ public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback, IStat
         // Nothing was measured, so nothing can have failed to improve.
         if (double.IsNaN(now))
             return;
-        var better = double.IsNaN(_best) || (monitor.HigherIsBetter ? now > _best : now < _best);
-        if (better)
+        if (monitor.IsBetter(now, _best))
             (_best, _waited) = (now, 0);
         else
             _waited++;

@@ -13,6 +13,9 @@ namespace Hybrid.Host.Checkpoints;
 /// </summary>
 public sealed class RunFolder : IDisposable
 {
+    /// <summary>Where runs lie that nobody named a place for.</summary>
+    public const string DefaultRoot = "runs";
+
     private const string Prefix = "version_";
     private readonly FreshFolders _parents;
     private bool _kept;
@@ -50,19 +53,21 @@ public sealed class RunFolder : IDisposable
         }
     }
 
-    /// <summary>Finds a run that can be taken up again: the folder itself, or the highest version below it.</summary>
+    /// <summary>Finds a run that can be taken up again: the folder itself, or the run below it, directly or in a
+    /// model's folder, that was saved last.</summary>
     /// <exception cref="RequestException">There is none.</exception>
     public static RunFolder Find(string place)
     {
         var folder = new DirectoryInfo(place);
         if (!folder.Exists)
             throw new RequestException($"--resume: there is no folder '{place}'");
-        var versions = folder.EnumerateDirectories(Prefix + "*").OrderByDescending(Version);
-        var found = versions
-            .Prepend(folder)
-            .Select(candidate => new RunFolder(candidate.FullName, FreshFolders.Before(place)) { _kept = true })
-            .FirstOrDefault(run => File.Exists(run.Last));
-        return found
+        static IEnumerable<DirectoryInfo> Versions(DirectoryInfo root) => root.EnumerateDirectories(Prefix + "*");
+        var below = Versions(folder).Concat(folder.EnumerateDirectories().SelectMany(Versions));
+        return below
+                .Prepend(folder)
+                .Select(candidate => new RunFolder(candidate.FullName, FreshFolders.Before(place)) { _kept = true })
+                .Where(run => File.Exists(run.Last))
+                .MaxBy(run => File.GetLastWriteTimeUtc(run.Last))
             ?? throw new RequestException(
                 $"--resume: '{place}' is no run that was saved: expected checkpoints/last.safetensors in it or in a folder {Prefix}N below"
             );

@@ -28,7 +28,7 @@ public static class TrainCommand
     public static int Resume(ResumeRequest request)
     {
         var output = new Output(request.Json);
-        using var folder = RunFolder.Find(request.Run.Length > 0 ? request.Run : Path.Combine("runs", "ResNet"));
+        using var folder = RunFolder.Find(request.Run.Length > 0 ? request.Run : RunFolder.DefaultRoot);
         AtomicFile.Sweep(folder.Checkpoints);
         var file = CheckpointFile.Read(folder.Last);
         var state = RunState.Read(folder.Last, file);

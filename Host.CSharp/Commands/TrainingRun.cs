@@ -55,7 +55,9 @@ public sealed class TrainingRun : IDisposable
 
         _folder =
             resumed?.Folder
-            ?? RunFolder.Create(request.Out.Length > 0 ? request.Out : Path.Combine("runs", _model.Name));
+            ?? RunFolder.Create(
+                request.Out.Length > 0 ? request.Out : Path.Combine(RunFolder.DefaultRoot, _model.Name)
+            );
         if (resumed is null)
             _folder.WriteHyperParameters(_hyperParameters, data.Name, request.Data);
         _best = new BestCheckpoint(request.Monitor, _folder.Checkpoints, SaveBest);

@@ -83,6 +83,20 @@ let tests =
             Expect.equal (left folder "whole") before "unchanged"
         }
 
+        test "without a place the run that was saved last is taken up, whatever its model" {
+            use folder = new TemporaryFolder()
+            let tiny = [ "train"; "--limit-train"; "32"; "--limit-val"; "8"; "--limit-test"; "8"; "--batch-size"; "16" ]
+
+            for model in [ "ResNetPreAct"; "ResNet" ] do
+                Executable.succeed folder.Path (tiny @ [ "--model"; model; "--epochs"; "1"; "--threads"; "1" ])
+                |> ignore
+
+            let last model = folder.At("runs", model, "version_0", "checkpoints", "last.safetensors")
+            File.SetLastWriteTimeUtc(last "ResNetPreAct", System.DateTime.UtcNow.AddHours 1.0)
+            let outcome = Executable.succeed folder.Path [ "train"; "--resume" ]
+            Expect.stringContains outcome.Out "ResNetPreAct" "the later one"
+        }
+
         test "what cannot be taken up is said to be so" {
             use folder = new TemporaryFolder()
 
