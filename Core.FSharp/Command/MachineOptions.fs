@@ -1,0 +1,48 @@
+namespace Hybrid.Command
+
+open Argu
+open Hybrid
+
+/// What the verbs that look at the machine are asked for.
+module internal MachineOptions =
+
+    let bench (args: ParseResults<BenchArgument>) =
+        check {
+            let given = args.GetResult(BenchArgument.Models, String.concat "," Catalogue.names)
+            let! models = words given |> List.map (fun name -> Catalogue.find name []) |> all
+            let! models = if models.IsEmpty then Error "--models names no model" else Ok models
+            let! batchSize = Value.atLeast 2 "--batch-size" (args.GetResult(BenchArgument.Batch_Size, 128))
+            let! repeats = Value.atLeast 1 "--repeats" (args.GetResult(BenchArgument.Repeats, 5))
+            let! seconds = Value.positive "--seconds" (args.GetResult(BenchArgument.Seconds, 1.0))
+
+            let! against =
+                words (args.GetResult(BenchArgument.Against, ""))
+                |> List.map (Value.oneOf "comparison" [ for word in [ "naive"; "pytorch" ] -> word, word ])
+                |> all
+
+            let! machine =
+                machine
+                    (args.TryGetResult BenchArgument.Device)
+                    (args.TryGetResult BenchArgument.Precision)
+                    (args.TryGetResult BenchArgument.Threads)
+                    (args.Contains BenchArgument.Trim_Memory)
+
+            return {
+                BenchRequest.Models = [| for model in models -> model.Name |]
+                BatchSize = batchSize
+                Machine = machine
+                Repeats = repeats
+                Seconds = seconds
+                Against = Array.ofList (List.distinct against)
+                Worker = args.GetResult(BenchArgument.Worker, "")
+                Json = args.Contains BenchArgument.Json
+            }
+        }
+
+    let doctor (args: ParseResults<DoctorArgument>) =
+        machine
+            (args.TryGetResult DoctorArgument.Device)
+            None
+            (args.TryGetResult DoctorArgument.Threads)
+            (args.Contains DoctorArgument.Trim_Memory)
+        |> Result.map (fun machine -> { DoctorRequest.Machine = machine; Json = args.Contains DoctorArgument.Json })
