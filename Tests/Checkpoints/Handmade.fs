@@ -1,6 +1,7 @@
 /// Archives built byte by byte, so that tests can build those that no honest program writes.
 module Hybrid.Tests.Checkpoints.Handmade
 
+open Hybrid.Tests
 open System
 open System.IO
 open System.Text
@@ -197,26 +198,5 @@ let expectRefusal (reason: string) (bytes: byte[]) =
             Expect.stringStarts e.Message path "the file"
             Expect.isFalse (Seq.exists Char.IsControl e.Message) "one line")
 
-/// The folder of data for tests; a test that needs it is skipped where it is absent.
-let shared (relative: string) =
-    let rec root (folder: DirectoryInfo) =
-        if isNull folder || File.Exists(Path.Combine(folder.FullName, "Hybrid.sln")) then
-            folder
-        else
-            root folder.Parent
-
-    let folder =
-        match Environment.GetEnvironmentVariable "HYBRID_SHARED" with
-        | null
-        | "" ->
-            match root (DirectoryInfo AppContext.BaseDirectory) with
-            | null -> ""
-            | found -> Path.Combine(found.FullName, "..", "shared")
-        | set -> set
-
-    let path = Path.GetFullPath(Path.Combine(folder, relative))
-
-    if folder = "" || not (Path.Exists path) then
-        skiptest $"needs {relative} of the shared data"
-
-    path
+/// A path in the data for tests; a test that needs it is skipped where it is absent.
+let shared (relative: string) = Shared.path [ relative ]

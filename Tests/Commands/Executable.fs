@@ -26,6 +26,9 @@ module Executable =
     /// More than any test takes, on a machine that does other things as well.
     let private patience = TimeSpan.FromMinutes 15.0
 
+    /// A command line as it is typed; nothing in it is quoted.
+    let words (line: string) = line.Split([| ' ' |], StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
+
     let start (folder: string) (arguments: string list) =
         let executable = Path.Combine(AppContext.BaseDirectory, "hybrid.dll")
 
@@ -67,33 +70,3 @@ module Executable =
         let command = String.concat " " arguments
         Expect.equal outcome.ExitCode 0 $"hybrid {command}\n{outcome.Out}\n{outcome.Err}"
         outcome
-
-/// The data of `../shared`, wherever the tests are started from.
-[<RequireQualifiedAccess>]
-module Shared =
-
-    let private root =
-        lazy
-            match Environment.GetEnvironmentVariable "HYBRID_SHARED" with
-            | null
-            | "" ->
-                let rec up (folder: DirectoryInfo) =
-                    match folder with
-                    | null -> None
-                    | folder when File.Exists(Path.Combine(folder.FullName, "Hybrid.sln")) ->
-                        Some(Path.Combine(folder.FullName, "..", "shared"))
-                    | folder -> up folder.Parent
-
-                up (DirectoryInfo AppContext.BaseDirectory) |> Option.defaultValue "../shared"
-            | named -> named
-
-    /// A path below the shared folder; the test is reported as skipped where it is not there.
-    let path (parts: string list) =
-        let path = Path.GetFullPath(Path.Combine(Array.ofList (root.Value :: parts)))
-
-        if not (Path.Exists path) then
-            skiptest $"'{path}' is absent (HYBRID_SHARED names the folder above)"
-
-        path
-
-    let cifar10 () = "cifar10:" + path [ "data"; "cifar-10-batches-bin" ]

@@ -3,6 +3,7 @@ module Hybrid.Tests.Commands.ExportTests
 open System.IO
 open Expecto
 open Hybrid.Host.Checkpoints
+open Hybrid.Tests
 open Hybrid.Tests.Data
 
 let private tensors path = [

@@ -8,6 +8,7 @@ open System.Text.Json
 open Expecto
 open Hybrid.Host.Checkpoints
 open Hybrid.Host.Data
+open Hybrid.Tests
 open Hybrid.Tests.Data
 open HandmadePictures
 

@@ -4,6 +4,7 @@ open System
 open System.IO
 open Expecto
 open Hybrid
+open Hybrid.Tests
 open Hybrid.Tests.Data
 open HandmadePictures
 open TorchSharp

@@ -5,6 +5,7 @@ open System.Globalization
 open System.IO
 open System.Text.Json
 open Expecto
+open Hybrid.Tests
 open Hybrid.Tests.Data
 
 /// Model, parameters, hits among the 5,000 of the validation split and among the 1,000 test records.

@@ -7,30 +7,10 @@ open Expecto
 open Hybrid.Host.Checkpoints
 open Hybrid.Tests.Data
 
-let private arguments = [
-    "train"
-    "--epochs"
-    "3"
-    "--batch-size"
-    "32"
-    "--limit-train"
-    "640"
-    "--limit-val"
-    "64"
-    "--limit-test"
-    "64"
-    "--hparam"
-    "num_blocks=1,1,1"
-    "--hparam"
-    "c_hidden=4,8,8"
-    "--log-every"
-    "4"
-    "--save-every"
-    "7"
-    "--patience"
-    "9"
-    "--out"
-]
+let private arguments =
+    Executable.words
+        "train --epochs 3 --batch-size 32 --limit-train 640 --limit-val 64 --limit-test 64 --hparam \
+         num_blocks=1,1,1 --hparam c_hidden=4,8,8 --log-every 4 --save-every 7 --patience 9 --out"
 
 /// Everything that a run leaves behind and that does not name its folder: the lines of its log, and of each checkpoint
 /// every tensor's name and digest.

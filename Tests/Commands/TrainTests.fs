@@ -7,28 +7,10 @@ open Hybrid.Host.Checkpoints
 open Hybrid.Tests.Data
 
 /// A run of a few seconds: a narrow network on a few of the drawn images.
-let private small = [
-    "train"
-    "--json"
-    "--epochs"
-    "2"
-    "--batch-size"
-    "32"
-    "--limit-train"
-    "256"
-    "--limit-val"
-    "64"
-    "--limit-test"
-    "64"
-    "--hparam"
-    "num_blocks=1,1,1"
-    "--hparam"
-    "c_hidden=4,8,8"
-    "--log-every"
-    "4"
-    "--out"
-    "runs"
-]
+let private small =
+    Executable.words
+        "train --json --epochs 2 --batch-size 32 --limit-train 256 --limit-val 64 --limit-test 64 \
+         --hparam num_blocks=1,1,1 --hparam c_hidden=4,8,8 --log-every 4 --out runs"
 
 let private text (json: JsonElement) (field: string) = json.GetProperty(field).GetString() |> string
 

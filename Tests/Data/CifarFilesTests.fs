@@ -1,5 +1,6 @@
 module Hybrid.Tests.Data.CifarFilesTests
 
+open Hybrid.Tests
 open System
 open System.IO
 open Expecto
@@ -31,27 +32,10 @@ let private expected image = [|
             for channel in 0..2 -> HandmadeCifar.pixel image channel row column
 |]
 
-/// The real files, or the test is skipped.
+/// The folder above the real files; the test is skipped where they are absent.
 let private official () =
-    let rec root (folder: DirectoryInfo) =
-        if isNull folder then
-            skiptest "not run from a checkout"
-        elif File.Exists(Path.Combine(folder.FullName, "Hybrid.sln")) then
-            folder.FullName
-        else
-            root folder.Parent
-
-    let shared =
-        match Environment.GetEnvironmentVariable "HYBRID_SHARED" with
-        | null
-        | "" -> Path.Combine(root (DirectoryInfo AppContext.BaseDirectory), "..", "shared")
-        | folder -> folder
-
-    let data = Path.Combine(shared, "data")
-
-    match CifarFiles.Locate(CifarVariant.Cifar10, data) with
-    | null -> skiptest $"no CIFAR-10 in '{Path.GetFullPath data}' (HYBRID_SHARED names the folder above)"
-    | _ -> data
+    Shared.path [ "data"; "cifar-10-batches-bin" ] |> ignore
+    Shared.path [ "data" ]
 
 let private handmade =
     testList "handmade" [

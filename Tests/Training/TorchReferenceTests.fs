@@ -2,6 +2,7 @@
 /// itself where the machine has it (`torch_reference.py`).
 module Hybrid.Tests.Training.TorchReferenceTests
 
+open Hybrid.Tests
 open System
 open System.Diagnostics
 open System.IO
@@ -162,17 +163,7 @@ let private python =
          |> Seq.filter File.Exists
          |> Seq.tryFind (fun program -> (output program [ "-c"; "import torch" ] "").IsOk))
 
-let private script =
-    let rec root (folder: DirectoryInfo) =
-        if isNull folder || File.Exists(Path.Combine(folder.FullName, "Hybrid.sln")) then
-            folder
-        else
-            root folder.Parent
-
-    lazy
-        (match root (DirectoryInfo AppContext.BaseDirectory) with
-         | null -> skiptest "not run from a checkout"
-         | checkout -> Path.Combine(checkout.FullName, "Tests", "Training", "torch_reference.py"))
+let private script = lazy Checkout.path [ "Tests"; "Training"; "torch_reference.py" ]
 
 /// All answers at once: to start PyTorch takes longer than to run it.
 let private answers =
