@@ -47,12 +47,7 @@ type Models =
     /// Every shape of the model for inputs of this shape. Throws with all errors where one does not work.
     static member Plan(model: Model, input: Shape) : Plan =
         Plan.elaborate input model.Net
-        |> Result.mapError (fun errors ->
-            let lines = errors |> List.map (fun error -> "  " + string error)
-            let shown = lines |> List.truncate 20
-            let more = lines.Length - shown.Length
-            let rest = if more > 0 then [ $"  and {more} more" ] else []
-            String.concat "\n" ($"{model.Name} does not work on images of {input}:" :: shown @ rest))
+        |> Result.mapError (fun errors -> ShapeError.report $"{model.Name} does not work on images of {input}" errors)
         |> orThrow
 
     static member Summarise(plan: Plan) : Summary = Summary.ofPlan plan
@@ -79,14 +74,8 @@ type Datasets =
     /// Training and validation images, as PyTorch's `random_split` takes them; the validation part may be empty.
     static member Split(data: Dataset, request: DataRequest) : struct (Dataset * Dataset) =
         let validation = DataRequest.validationImages request data.Count |> orThrow
-
-        if validation = 0 then
-            struct (data, Dataset.take 0 data)
-        else
-            let training, held = Dataset.splitPlaces request.SplitSeed data.Count validation
-            use training = training
-            use held = held
-            struct (Dataset.select training data, Dataset.select held data)
+        let training, held = Dataset.split request.SplitSeed validation data
+        struct (training, held)
 
     /// The first images, as many as asked for; a negative number asks for all.
     static member Limit(data: Dataset, count: int) : Dataset = if count < 0 then data else Dataset.take count data
@@ -109,15 +98,8 @@ type Training =
             normalisation: Normalisation,
             start: TrainingPosition
         ) : Fit =
-        let feed augment data = {
-            Data = data
-            Normalisation = normalisation
-            Placement = network.Weights.Placement
-            BatchSize = recipe.BatchSize
-            Augment = augment
-        }
-
-        let trainFeed = feed recipe.Augment train
+        let feed data = Feed.plain data normalisation network.Weights.Placement recipe.BatchSize
+        let trainFeed = { feed train with Augment = recipe.Augment }
 
         if Batch.count recipe.DropLast trainFeed = 0 then
             raise (
@@ -125,27 +107,14 @@ type Training =
                     $"{train.Count} training images are fewer than one batch of {recipe.BatchSize}: lower --batch-size or give --no-drop-last"
             )
 
-        new Fit(recipe, network, trainFeed, (if validation.Count = 0 then None else Some(feed [] validation)), start)
+        new Fit(recipe, network, trainFeed, (if validation.Count = 0 then None else Some(feed validation)), start)
 
     /// Mean loss and hits of a network on images that it is not trained on.
     static member Evaluate
         (network: TorchModule, data: Dataset, normalisation: Normalisation, batchSize: int)
         : Metrics =
-        let objective, placement = Objective.CrossEntropy 0.0, network.Weights.Placement
-
-        let feed = {
-            Data = data
-            Normalisation = normalisation
-            Placement = placement
-            BatchSize = batchSize
-            Augment = []
-        }
-
-        if Fusion.supports placement then
-            use fused = Fusion.ofWeights network.Weights
-            Loop.measure objective fused.forward feed
-        else
-            Loop.evaluate objective network feed
+        let feed = Feed.plain data normalisation network.Weights.Placement batchSize
+        Inference.fastest network (fun forward -> Loop.measure (Objective.CrossEntropy 0.0) forward feed)
 
     /// The place before the first step.
     static member Start: TrainingPosition = TrainingPosition.start
@@ -154,19 +123,8 @@ type Training =
     static member Predict
         (network: TorchModule, images: Dataset, normalisation: Normalisation, top: int, batchSize: int)
         : IReadOnlyList<Prediction> =
-        let feed = {
-            Data = images
-            Normalisation = normalisation
-            Placement = network.Weights.Placement
-            BatchSize = batchSize
-            Augment = []
-        }
-
-        if Fusion.supports feed.Placement then
-            use fused = Fusion.ofWeights network.Weights
-            Predict.images top fused.forward feed
-        else
-            Predict.ofNetwork top network feed
+        let feed = Feed.plain images normalisation network.Weights.Placement batchSize
+        Inference.fastest network (fun forward -> Predict.images top forward feed)
 
     /// The first images, `count` at most, of the first batch that a run of `recipe` sees.
     static member Samples(recipe: Recipe, train: Dataset, count: int) : Samples = Samples.ofRun recipe train count

@@ -57,3 +57,21 @@ type ShapeError = {
                 $"got the key {key} a second time, expected one owner: name the layers apart"
 
         $"{place}: {problem}"
+
+[<RequireQualifiedAccess>]
+module ShapeError =
+
+    /// Errors a person takes in at once; the rest is counted.
+    let private shown = 20
+
+    /// What is wrong, and below it the errors, one a line.
+    let report (what: string) (errors: ShapeError list) : string =
+        let more = errors.Length - shown
+
+        String.concat "\n" [
+            $"{what}:"
+            for error in List.truncate shown errors do
+                $"  {error}"
+            if more > 0 then
+                $"  and {more} more"
+        ]

@@ -89,6 +89,16 @@ module Dataset =
         let training = int64 (count - validation)
         order.narrow(0L, 0L, training).clone(), order.narrow(0L, training, int64 validation).clone()
 
+    /// Training and validation images at the places of `splitPlaces`; the validation part may be empty.
+    let split seed validation (data: Dataset) : Dataset * Dataset =
+        if validation = 0 then
+            data, take 0 data
+        else
+            let training, held = splitPlaces seed data.Count validation
+            use training = training
+            use held = held
+            select training data, select held data
+
 [<RequireQualifiedAccess>]
 module Normalisation =
 
@@ -145,6 +155,18 @@ type Feed = {
     BatchSize: int
     Augment: Augmentation list
 }
+
+[<RequireQualifiedAccess>]
+module Feed =
+
+    /// Images as they are, for a network held at `placement`.
+    let plain (data: Dataset) (normalisation: Normalisation) placement batchSize : Feed = {
+        Data = data
+        Normalisation = normalisation
+        Placement = placement
+        BatchSize = batchSize
+        Augment = []
+    }
 
 [<RequireQualifiedAccess>]
 module Batch =

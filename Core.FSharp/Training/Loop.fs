@@ -74,13 +74,7 @@ module Loop =
 
     /// Mean loss and hits of a network over a whole set; the network is left as it was.
     let evaluate objective (network: TorchModule) (feed: Feed) : Metrics =
-        let training = network.training
-        network.eval ()
-
-        try
-            measure objective network.forward feed
-        finally
-            network.train training
+        Inference.plain network (fun forward -> measure objective forward feed)
 
     /// Before the first step.
     let start (recipe: Recipe) (network: TorchModule) : TrainingState = {

@@ -41,13 +41,3 @@ module Predict =
                 use batch = batch
                 yield! ofLogits top (forward batch.Images)
         |]
-
-    /// The same by a network, which is left as it was.
-    let ofNetwork top (network: TorchModule) (feed: Feed) : Prediction array =
-        let training = network.training
-        network.eval ()
-
-        try
-            images top network.forward feed
-        finally
-            network.train training

@@ -1,0 +1,25 @@
+namespace Hybrid
+
+open TorchSharp
+
+/// A network as a function from images `[N, C, H, W]` to logits `[N, classes]`, for as long as it is needed.
+[<RequireQualifiedAccess>]
+module Inference =
+
+    /// The network as it is trained, in evaluation mode; it is left in the mode it was in.
+    let plain (network: TorchModule) (run: (Tensor -> Tensor) -> 'a) : 'a =
+        let training = network.training
+        network.eval ()
+
+        try
+            run network.forward
+        finally
+            network.train training
+
+    /// The network in its fastest form: fused, where that form exists.
+    let fastest (network: TorchModule) (run: (Tensor -> Tensor) -> 'a) : 'a =
+        if Fusion.supports network.Weights.Placement then
+            use fused = Fusion.ofWeights network.Weights
+            run fused.forward
+        else
+            plain network run
