@@ -59,7 +59,7 @@ let trainEpoch (state: TrainingState) epoch =
     Loop.fold recipe network { state with Epoch = epoch } (Batch.epoch trainFeed recipe.Seed true true epoch 0)
 
 network.train true
-let start = Loop.start recipe network
+let start = Loop.start recipe network (Batch.count true trainFeed)
 let accuracy () = (Loop.evaluate recipe.Objective network testFeed).Accuracy
 printfn $"before: {accuracy ():P1}"
 let finished = Seq.fold trainEpoch start (seq { 0 .. recipe.Epochs - 1 })

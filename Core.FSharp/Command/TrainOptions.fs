@@ -32,7 +32,7 @@ module internal TrainOptions =
 
             let! schedule =
                 args.TryGetResult TrainArgument.Schedule
-                |> optional (Value.oneOf "schedule" [ for word in Schedule.named -> word, word ])
+                |> optional (Value.oneOf "schedule" [ for word in [ "constant"; "milestones" ] -> word, word ])
 
             let! smoothing =
                 args.TryGetResult TrainArgument.Label_Smoothing

@@ -16,7 +16,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
     let mutable started = 0
 
     let mutable state =
-        let fresh = Loop.start recipe network
+        let fresh = Loop.start recipe network stepsPerEpoch
 
         {
             fresh with
@@ -39,6 +39,8 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
         else
             batches
 
+    let rateOf step = Recipe.rate recipe stepsPerEpoch step
+
     let log epoch step (metrics: BatchMetrics) =
         seq {
             if (step + 1L) % int64 recipe.LogEvery = 0L then
@@ -54,7 +56,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
             TrainingEvent.EpochResumed(epoch, state.Step, state.Batch)
         else
             tally.Restart Sums.zero
-            TrainingEvent.EpochStarted(epoch, state.Step, Schedule.rate recipe.Schedule recipe.LearningRate epoch)
+            TrainingEvent.EpochStarted(epoch, state.Step, rateOf state.Step)
 
     let trainEpoch epoch =
         seq {
@@ -65,7 +67,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
                 tally.Add metrics
                 let step = state.Step - 1L
                 yield! log epoch step metrics
-                yield TrainingEvent.StepEnded(epoch, step, state.Batch - 1)
+                yield TrainingEvent.StepEnded(epoch, step, state.Batch - 1, rateOf step)
 
             let metrics = tally.Read()
             yield TrainingEvent.EpochTrained(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)

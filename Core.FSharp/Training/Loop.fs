@@ -10,6 +10,8 @@ type TrainingState = {
     Batch: int
     /// The next step.
     Step: int64
+    /// Steps of a whole epoch: what schedules count in.
+    StepsPerEpoch: int
     Optimizer: OptimizerState
 }
 
@@ -47,7 +49,7 @@ module Loop =
         let loss = Objective.loss recipe.Objective logits batch.Labels
         loss.backward ()
 
-        let rate = Schedule.rate recipe.Schedule recipe.LearningRate state.Epoch
+        let rate = Recipe.rate recipe state.StepsPerEpoch state.Step
         let optimizer = Optimizer.step recipe.Optimizer rate network.Weights state.Optimizer
 
         {
@@ -76,11 +78,12 @@ module Loop =
     let evaluate objective (network: TorchModule) (feed: Feed) : Metrics =
         Inference.plain network (fun forward -> measure objective forward feed)
 
-    /// Before the first step.
-    let start (recipe: Recipe) (network: TorchModule) : TrainingState = {
+    /// Before the first step of a run with so many steps in an epoch.
+    let start (recipe: Recipe) (network: TorchModule) stepsPerEpoch : TrainingState = {
         Epoch = 0
         Batch = 0
         Step = 0L
+        StepsPerEpoch = stepsPerEpoch
         Optimizer = Optimizer.start recipe.Optimizer network.Weights
     }
 

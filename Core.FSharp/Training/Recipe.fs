@@ -81,6 +81,16 @@ module Recipe =
                 Augment = Augment.tutorial
         }
 
+    /// The learning rate of a step, counted from 0 over the run, where an epoch has so many steps.
+    let rate (recipe: Recipe) stepsPerEpoch step =
+        let whole = int64 recipe.Epochs * int64 stepsPerEpoch
+
+        Schedule.rate recipe.Schedule recipe.LearningRate {
+            Step = step
+            StepsPerEpoch = stepsPerEpoch
+            Steps = if recipe.MaxSteps > 0L then min recipe.MaxSteps whole else whole
+        }
+
     /// The published recipe cut down to a few minutes, with its two milestones at the same places in the run.
     let short epochs (model: Model) =
         let at share = max 1 (int (round (share * float epochs)))

@@ -59,11 +59,24 @@ module StoredRun =
 
         record (("lr", number recipe.LearningRate) :: fields)
 
-    let private schedule (recipe: Recipe) =
-        match recipe.Schedule with
+    let rec private schedule it =
+        match it with
         | Schedule.Constant -> record [ "name", text "constant" ]
         | Schedule.Milestones(epochs, gamma) ->
             record [ "name", text "milestones"; "milestones", wholes epochs; "gamma", number gamma ]
+        | Schedule.Cosine minimum -> record [ "name", text "cosine"; "eta_min", number minimum ]
+        | Schedule.OneCycle p ->
+            record [
+                "name", text "one-cycle"
+                "pct_start", number p.PctStart
+                "div_factor", number p.DivFactor
+                "final_div_factor", number p.FinalDivFactor
+            ]
+        | Schedule.WarmUp(epochs, share, main) ->
+            let result = schedule main
+            result.Add("warmup_epochs", whole (int64 epochs))
+            result.Add("warmup_start", number share)
+            result
 
     let private augmentation change =
         let range (low: float, high: float) = JsonArray(number low, number high) :> JsonNode
@@ -86,7 +99,7 @@ module StoredRun =
             yield! model it
             "optimizer_name", text (Optimizer.name recipe.Optimizer)
             "optimizer_hparams", optimizer recipe :> JsonNode
-            "schedule", schedule recipe :> JsonNode
+            "schedule", schedule recipe.Schedule :> JsonNode
             "augment", JsonArray [| for change in recipe.Augment -> augmentation change :> JsonNode |] :> JsonNode
             "label_smoothing", number (smoothing recipe)
             "epochs", whole (int64 recipe.Epochs)

@@ -5,11 +5,12 @@ namespace Hybrid
 [<RequireQualifiedAccess>]
 type TrainingEvent =
     | FitStarted of Epochs: int * StepsPerEpoch: int * TrainImages: int * ValImages: int
+    /// With the rate of the epoch's first step.
     | EpochStarted of Epoch: int * Step: int64 * LearningRate: float
     /// In place of `EpochStarted` where a run is taken up again in the middle of an epoch.
     | EpochResumed of Epoch: int * Step: int64 * Batch: int
-    /// After every step; the loss is on the device still.
-    | StepEnded of Epoch: int * Step: int64 * Batch: int
+    /// After every step, with the rate that it was taken at; the loss is on the device still.
+    | StepEnded of Epoch: int * Step: int64 * Batch: int * LearningRate: float
     /// The loss of one step, every so many steps, and the accuracy over the epoch so far.
     | LossLogged of Epoch: int * Step: int64 * Loss: float * Accuracy: float
     | EpochTrained of Epoch: int * Step: int64 * Loss: float * Accuracy: float

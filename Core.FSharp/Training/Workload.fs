@@ -49,7 +49,7 @@ type OwnWorkload(model: Model, plan: Plan, placement: Placement, batchSize: int)
 
     /// The published recipe, but for a rate at which nothing runs away on images of noise.
     let recipe = { Recipe.published model with BatchSize = batchSize; LearningRate = 1e-6 }
-    let mutable state = Loop.start recipe network
+    let mutable state = Loop.start recipe network 1
 
     let data = Drawn.dataset batchSize model.Classes plan
 

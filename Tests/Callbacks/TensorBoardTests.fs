@@ -26,7 +26,7 @@ let private story epochs steps every validates = [
             if (step + 1L) % every = 0L then
                 TrainingEvent.LossLogged(epoch, step, 2.0, 0.5)
 
-            TrainingEvent.StepEnded(epoch, step, int (step - first))
+            TrainingEvent.StepEnded(epoch, step, int (step - first), 0.1 / float (epoch + 1))
 
         TrainingEvent.EpochTrained(epoch, last, 1.5, 0.5)
 
@@ -105,7 +105,7 @@ let private lightning =
             let upTo step =
                 Seq.takeWhile
                     (function
-                    | TrainingEvent.StepEnded(_, at, _) -> at < step
+                    | TrainingEvent.StepEnded(_, at, _, _) -> at < step
                     | _ -> true)
                     whole
 

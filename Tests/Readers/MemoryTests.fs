@@ -76,7 +76,7 @@ let tests =
                 use network = network
                 use batch = batch ()
                 network.train true
-                let mutable state = Loop.start recipe network
+                let mutable state = Loop.start recipe network 1
 
                 flat (fun _ ->
                     let next, metrics = Loop.step recipe network state batch

@@ -30,7 +30,7 @@ let private results =
             network.train true
 
             let last =
-                (Loop.start recipe network, [ 0..1 ])
+                (Loop.start recipe network 3, [ 0..1 ])
                 ||> List.fold (fun state epoch ->
                     Batch.epoch (feed 4 data) recipe.Seed false false epoch 0
                     |> Loop.fold recipe network { state with Epoch = epoch; Batch = 0 })

@@ -23,7 +23,7 @@ let private batch (placement: Placement) : Batch =
 let private losses steps (network: TorchModule) recipe =
     use batch = batch network.Weights.Placement
     network.train true
-    let mutable state = Loop.start recipe network
+    let mutable state = Loop.start recipe network 1
 
     let losses = [
         for _ in 1..steps do

@@ -30,7 +30,7 @@ let told event =
     | TrainingEvent.FitStarted(epochs, steps, train, validation) -> $"start {epochs} {steps} {train} {validation}"
     | TrainingEvent.EpochStarted(epoch, step, rate) -> $"epoch {epoch} at {step} with {rate}"
     | TrainingEvent.EpochResumed(epoch, step, batch) -> $"again {epoch} {step} {batch}"
-    | TrainingEvent.StepEnded(epoch, step, batch) -> $"step {epoch} {step} {batch}"
+    | TrainingEvent.StepEnded(epoch, step, batch, _) -> $"step {epoch} {step} {batch}"
     | TrainingEvent.LossLogged(epoch, step, _, _) -> $"loss {epoch} {step}"
     | TrainingEvent.EpochTrained(epoch, step, _, _) -> $"trained {epoch} {step}"
     | TrainingEvent.EpochValidated(epoch, step, _, _) -> $"validated {epoch} {step}"
