@@ -28,16 +28,24 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
 
     do tally.Restart start.Sums
 
-    let outOfSteps () = recipe.MaxSteps > 0L && state.Step >= recipe.MaxSteps
+    let mutable lastStep = if recipe.MaxSteps > 0L then recipe.MaxSteps else Int64.MaxValue
+    let outOfSteps () = state.Step >= lastStep
 
-    /// The rest of an epoch's batches, as many as the run has steps left for.
-    let batchesOf epoch =
-        let batches = Batch.epoch train recipe.Seed recipe.Shuffle recipe.DropLast epoch state.Batch
+    /// The steps of the rest of an epoch, none made before it is asked for, as many as the run has left.
+    let stepsOf epoch =
+        seq {
+            let batches = Batch.epoch train recipe.Seed recipe.Shuffle recipe.DropLast epoch state.Batch
+            use steps = (Loop.scan recipe network state batches).GetEnumerator()
 
-        if recipe.MaxSteps > 0L then
-            Seq.truncate (int (min (recipe.MaxSteps - state.Step) (int64 stepsPerEpoch))) batches
-        else
-            batches
+            while not (outOfSteps ()) && steps.MoveNext() do
+                yield steps.Current
+        }
+
+    let diverged epoch step metric loss =
+        seq {
+            if not (Double.IsFinite loss) then
+                yield TrainingEvent.Diverged(epoch, step, metric, loss)
+        }
 
     let rateOf step = Recipe.rate recipe stepsPerEpoch step
 
@@ -46,9 +54,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
             if (step + 1L) % int64 recipe.LogEvery = 0L then
                 let loss = metrics.Loss.``to``(torch.ScalarType.Float64).item<float>()
                 yield TrainingEvent.LossLogged(epoch, step, loss, tally.Read().Accuracy)
-
-                if not (Double.IsFinite loss) then
-                    yield TrainingEvent.Diverged(epoch, step, loss)
+                yield! diverged epoch step "train_loss" loss
         }
 
     let opening epoch =
@@ -61,8 +67,9 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
     let trainEpoch epoch =
         seq {
             network.train true
+            let first = state.Step
 
-            for next, metrics in Loop.scan recipe network state (batchesOf epoch) do
+            for next, metrics in stepsOf epoch do
                 state <- next
                 tally.Add metrics
                 let step = state.Step - 1L
@@ -71,9 +78,8 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
 
             let metrics = tally.Read()
             yield TrainingEvent.EpochTrained(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)
-
-            if not (Double.IsFinite metrics.Loss) then
-                yield TrainingEvent.Diverged(epoch, state.Step - 1L, metrics.Loss)
+            let lost = min (first + tally.FiniteBatches) (state.Step - 1L)
+            yield! diverged epoch lost "train_loss" metrics.Loss
         }
 
     let validate epoch =
@@ -82,6 +88,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
             | Some feed ->
                 let metrics = Loop.evaluate recipe.Objective network feed
                 yield TrainingEvent.EpochValidated(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)
+                yield! diverged epoch (state.Step - 1L) "val_loss" metrics.Loss
             | None -> ()
         }
 
@@ -126,6 +133,9 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
     member _.Network = network
 
     member _.StepsPerEpoch = stepsPerEpoch
+
+    /// No step is made after this one: what is left is to end the epoch, validation included, and the run.
+    member _.Stop() = lastStep <- state.Step
 
     /// Where the run is. Reads the epoch's sums from the device.
     member _.Position: TrainingPosition = {

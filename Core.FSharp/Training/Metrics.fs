@@ -68,19 +68,27 @@ type Tally(device: torch.Device) =
 
     let losses = zero torch.ScalarType.Float64
     let hits = zero torch.ScalarType.Int64
+    let finite = zero torch.ScalarType.Int64
     let mutable count = 0L
 
     /// Goes on from some sums.
     member _.Restart(sums: Sums) =
         losses.fill_ (scalar sums.Loss) |> ignore
         hits.fill_ (sums.Correct.ToScalar()) |> ignore
+        finite.zero_ () |> ignore
         count <- sums.Count
 
     member _.Add(batch: BatchMetrics) =
         use _ = torch.no_grad ()
         losses.add_ (batch.Loss, scalar (float batch.Count)) |> ignore
         hits.add_ batch.Correct |> ignore
+        // Once a sum is not finite it stays so.
+        use sound = losses.isfinite ()
+        finite.add_ sound |> ignore
         count <- count + batch.Count
+
+    /// Batches since the restart before the first whose loss was not a finite number.
+    member _.FiniteBatches = finite.item<int64>()
 
     member _.Sums: Sums = { Count = count; Correct = hits.item<int64>(); Loss = losses.item<float>() }
 
@@ -91,3 +99,4 @@ type Tally(device: torch.Device) =
         member _.Dispose() =
             losses.Dispose()
             hits.Dispose()
+            finite.Dispose()

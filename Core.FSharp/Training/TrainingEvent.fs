@@ -16,6 +16,7 @@ type TrainingEvent =
     | EpochTrained of Epoch: int * Step: int64 * Loss: float * Accuracy: float
     | EpochValidated of Epoch: int * Step: int64 * Loss: float * Accuracy: float
     | EpochEnded of Epoch: int * Step: int64
-    /// The loss of a step was not a number: the run ends here.
-    | Diverged of Epoch: int * Step: int64 * Loss: float
+    /// The loss of a step (`train_loss`), or that of a validation (`val_loss`), is not a finite number: the run ends
+    /// here. Found at the steps whose loss is logged, and at the end of the epoch for those between.
+    | Diverged of Epoch: int * Step: int64 * Metric: string * Loss: float
     | FitEnded of Epochs: int * Steps: int64

@@ -63,7 +63,7 @@ public sealed class ProgressDisplay(Output output) : EpochCallback
                     _bar.Description = $"{Title(e.Epoch)}  {Rate(e.Step)}{_last}";
                 break;
             case TrainingEvent.Diverged e:
-                output.Line($"The loss of step {e.Step} (epoch {e.Epoch}) is {e.Loss}: the run ends here.");
+                output.Line($"The {e.Metric} of step {e.Step} (epoch {e.Epoch}) is {e.Loss}: the run ends here.");
                 break;
         }
         base.On(happened);

@@ -2,34 +2,55 @@ using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Callbacks;
 
-/// <summary>Reads a run's events, hands each to the callbacks in turn, and stops reading when one wants to or when the
-/// user interrupts.</summary>
-public sealed class TrainingWatch(IReadOnlyList<ICallback> callbacks, TrainingPosition start)
+/// <summary>
+/// Reads a run's events and hands each to the callbacks in turn. The run ends when one of them wants it to; when the
+/// user interrupts, it is left where it is.
+/// </summary>
+public sealed class TrainingWatch
 {
+    private readonly IReadOnlyList<ICallback> _callbacks;
+
+    /// <param name="callbacks">In the order in which they are told.</param>
+    /// <exception cref="ArgumentException">Two that remember something go by one name.</exception>
+    public TrainingWatch(IReadOnlyList<ICallback> callbacks, TrainingPosition start)
+    {
+        (_callbacks, Epochs, Steps) = (callbacks, start.Epoch, start.Step);
+        var twice = Stateful.GroupBy(it => it.Name).FirstOrDefault(group => group.Count() > 1);
+        if (twice is not null)
+            throw new ArgumentException($"two callbacks store their memory under the name '{twice.Key}'");
+    }
+
     /// <summary>Epochs that were trained to their end.</summary>
-    public int Epochs { get; private set; } = start.Epoch;
+    public int Epochs { get; private set; }
 
     /// <summary>Steps that were taken.</summary>
-    public long Steps { get; private set; } = start.Step;
+    public long Steps { get; private set; }
 
     /// <summary>Those callbacks that remember something.</summary>
-    public IEnumerable<IStateful> Stateful => callbacks.OfType<IStateful>();
+    public IEnumerable<IStateful> Stateful => _callbacks.OfType<IStateful>();
 
     /// <summary>Where the loss stopped being a number, if it did.</summary>
     public TrainingEvent.Diverged? Diverged { get; private set; }
 
-    public void Follow(IEnumerable<TrainingEvent> run)
+    private bool WantsStop => _callbacks.Any(callback => callback.WantsStop);
+
+    public void Follow(Fit run)
     {
+        // One that had ended the run, and was put back, has not changed its mind.
+        if (WantsStop)
+            run.Stop();
         foreach (var happened in run)
         {
             Count(happened);
-            foreach (var callback in callbacks)
+            foreach (var callback in _callbacks)
                 callback.On(happened);
             // Only between steps or epochs is the run at a place that it can be taken up from.
             if (happened is not (TrainingEvent.StepEnded or TrainingEvent.EpochEnded))
                 continue;
-            if (Interrupt.Asked || callbacks.Any(callback => callback.WantsStop))
+            if (Interrupt.Asked)
                 return;
+            if (WantsStop)
+                run.Stop();
         }
     }
 

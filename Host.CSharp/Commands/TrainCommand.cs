@@ -1,4 +1,5 @@
 using Hybrid.Command;
+using Hybrid.Host.Callbacks;
 using Hybrid.Host.Checkpoints;
 using Hybrid.Host.Data;
 using Hybrid.Host.Runtime;
@@ -18,9 +19,16 @@ public static class TrainCommand
     }
 
     /// <summary>One whole run on data that is there already.</summary>
-    public static TrainResult Run(TrainRequest request, LoadedData data, Placement placement, Output output)
+    /// <param name="own">Callbacks besides the built-in ones.</param>
+    public static TrainResult Run(
+        TrainRequest request,
+        LoadedData data,
+        Placement placement,
+        Output output,
+        params IReadOnlyList<ICallback> own
+    )
     {
-        using var run = new TrainingRun(request, data, placement, output);
+        using var run = new TrainingRun(request, data, placement, output, own);
         return run.Finish();
     }
 
@@ -28,18 +36,15 @@ public static class TrainCommand
     public static int Resume(ResumeRequest request)
     {
         var output = new Output(request.Json);
-        using var folder = RunFolder.Find(request.Run.Length > 0 ? request.Run : RunFolder.DefaultRoot);
-        AtomicFile.Sweep(folder.Checkpoints);
-        var file = CheckpointFile.Read(folder.Last);
-        var state = RunState.Read(folder.Last, file);
+        var saved = SavedRun.Find(request.Run.Length > 0 ? request.Run : RunFolder.DefaultRoot);
         // The command line's relative paths mean what they meant then.
-        if (Directory.Exists(state.WorkingFolder))
-            Directory.SetCurrentDirectory(state.WorkingFolder);
-        if (CommandLine.Read([.. state.Arguments]) is not Request.Train { Item: var train })
-            throw new WorkException($"'{folder.Last}' does not hold the command line that started its run");
+        if (Directory.Exists(saved.State.WorkingFolder))
+            Directory.SetCurrentDirectory(saved.State.WorkingFolder);
+        if (CommandLine.Read([.. saved.State.Arguments]) is not Request.Train { Item: var train })
+            throw new WorkException($"'{saved.Path}' does not hold the command line that started its run");
         var placement = Machine.Prepare(train.Machine);
         using var data = new LoadedData(train.Data, output);
-        using var run = new TrainingRun(train, data, placement, output, (folder, file, state));
+        using var run = new TrainingRun(train, data, placement, output, [], saved);
         output.Result(run.Finish());
         return 0;
     }

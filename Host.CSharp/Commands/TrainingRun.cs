@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
 using Hybrid.Host.Callbacks;
@@ -16,7 +15,7 @@ public sealed class TrainingRun : IDisposable
     private const int ImagesToShow = 32;
 
     private readonly Stopwatch _clock = Stopwatch.StartNew();
-    private readonly TrainRequest _request;
+    private readonly Stack<IDisposable> _owned = new();
     private readonly LoadedData _data;
     private readonly Output _output;
     private readonly Model _model;
@@ -24,70 +23,54 @@ public sealed class TrainingRun : IDisposable
     private readonly TorchModule _network;
     private readonly Fit _fit;
     private readonly RunFolder _folder;
-    private readonly CsvLog _log;
-    private readonly EpochCsv _epochs;
-    private readonly TensorBoardLog _tensorBoard;
-    private readonly BestCheckpoint _best;
+    private readonly RunSnapshot _snapshot;
+    private readonly ModelCheckpoint _best;
     private readonly Throughput _throughput;
     private readonly ProgressDisplay _progress;
     private readonly TrainingWatch _watch;
-    private readonly JsonObject _hyperParameters;
 
-    /// <param name="resumed">The folder and state of a run to go on with; null for a new one.</param>
+    /// <param name="own">Callbacks besides the built-in ones.</param>
+    /// <param name="saved">A run to go on with; null for a new one.</param>
     public TrainingRun(
         TrainRequest request,
         LoadedData data,
         Placement placement,
         Output output,
-        (RunFolder Folder, Checkpoint File, RunState State)? resumed = null
+        IReadOnlyList<ICallback> own,
+        SavedRun? saved = null
     )
     {
-        (_request, _data, _output) = (request, data, output);
-        _model = ModelFor(request, data);
-        var plan = Models.Plan(_model, data.Train.Shape);
-        _recipe = Training.Recipe(request.Data.Source, _model, request.Changes);
-        _hyperParameters = Models.Describe(_model, _recipe);
-        _network = Models.Build(_model, plan, placement, _recipe.Seed);
-        if (request.Init.Length > 0 && resumed is null)
-            Initialise();
-        var start = resumed?.State.Position.ToPosition() ?? Training.Start;
-        _fit = Training.Fit(_recipe, _network, data.Train, data.Val, data.Normalisation, start);
-
-        _folder =
-            resumed?.Folder
-            ?? RunFolder.Create(
-                request.Out.Length > 0 ? request.Out : Path.Combine(RunFolder.DefaultRoot, _model.Name)
+        (_data, _output) = (data, output);
+        try
+        {
+            _model = ModelFor(request, data);
+            var plan = Models.Plan(_model, data.Train.Shape);
+            _recipe = Training.Recipe(request.Data.Source, _model, request.Changes);
+            var hyperParameters = Models.Describe(_model, _recipe);
+            _network = Owned(Models.Build(_model, plan, placement, _recipe.Seed));
+            if (request.Init.Length > 0 && saved is null)
+                Initialise(request.Init);
+            var start = saved?.State.Position.ToPosition() ?? Training.Start;
+            _fit = Owned(Training.Fit(_recipe, _network, data.Train, data.Val, data.Normalisation, start));
+            _folder = Owned(saved?.Folder ?? NewFolder(request, hyperParameters));
+            _snapshot = new RunSnapshot(
+                request,
+                _fit,
+                hyperParameters,
+                new TrainedOn(data.Train.Shape, data.Train.Classes, data.Normalisation, data.Name)
             );
-        if (resumed is null)
-            _folder.WriteHyperParameters(_hyperParameters, data.Name, request.Data);
-        _best = new BestCheckpoint(request.Monitor, _folder.Checkpoints, SaveBest);
-        _throughput = new Throughput(_recipe.BatchSize);
-        _progress = new ProgressDisplay(output);
-        var optimizer = Training.OptimizerName(_recipe);
-        _log = new CsvLog(_folder.Metrics, optimizer);
-        _epochs = new EpochCsv(_folder.Epochs, optimizer);
-        _tensorBoard = new TensorBoardLog(
-            _folder.Root,
-            optimizer,
-            _hyperParameters,
-            Models.Graph(plan),
-            Training.Samples(_recipe, data.Train, ImagesToShow)
-        );
-        _watch = new TrainingWatch(
-            [
-                _log,
-                _epochs,
-                _tensorBoard,
-                _best,
-                new EarlyStopping(request.Monitor),
-                _throughput,
-                _progress,
-                new StateCheckpoint(request.SaveEvery, SaveState),
-            ],
-            start
-        );
-        if (resumed is { } old)
-            Restore(old.Folder.Last, old.File, old.State);
+            _best = new ModelCheckpoint(request.Monitor, 1, _folder.Checkpoints, SaveBest);
+            _throughput = new Throughput(_recipe.BatchSize);
+            _progress = new ProgressDisplay(output);
+            _watch = new TrainingWatch(Callbacks(request, plan, hyperParameters, own), start);
+            if (saved is not null)
+                Restore(saved);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>Trains to the end, then tests the best weights.</summary>
@@ -108,7 +91,7 @@ public sealed class TrainingRun : IDisposable
         if (_best.File is not { } file || _best.Best is not { } best)
             throw _watch.Diverged is { } where
                 ? new WorkException(
-                    $"training diverged: the loss of step {where.Step} is {where.Loss}; try a lower --lr"
+                    $"training diverged: the {where.Metric} of step {where.Step} is {where.Loss}; try a lower --lr"
                 )
                 : new WorkException("the run ended before its first epoch: nothing was kept");
 
@@ -137,13 +120,61 @@ public sealed class TrainingRun : IDisposable
 
     public void Dispose()
     {
-        _log.Dispose();
-        _epochs.Dispose();
-        _tensorBoard.Dispose();
-        _folder.Dispose();
-        ((IDisposable)_fit).Dispose();
-        _network.Dispose();
+        while (_owned.TryPop(out var it))
+            it.Dispose();
     }
+
+    /// <summary>All that watches the run, in the order in which it is told. What saves comes last, so that what the
+    /// others remember is of the same moment.</summary>
+    private IReadOnlyList<ICallback> Callbacks(
+        TrainRequest request,
+        Plan plan,
+        JsonObject hyperParameters,
+        IReadOnlyList<ICallback> own
+    )
+    {
+        var optimizer = Training.OptimizerName(_recipe);
+        var samples = Training.Samples(_recipe, _data.Train, ImagesToShow);
+        return
+        [
+            Owned(new CsvLog(_folder.Metrics, optimizer)),
+            Owned(new EpochCsv(_folder.Epochs, optimizer)),
+            Owned(new TensorBoardLog(_folder.Root, optimizer, hyperParameters, Models.Graph(plan), samples)),
+            new EarlyStopping(request.Monitor),
+            _throughput,
+            _progress,
+            .. own,
+            Owned(_best),
+            Callback.Of(KeepFolder),
+            new StateCheckpoint(request.SaveEvery, SaveState),
+        ];
+    }
+
+    /// <summary>From now on the run disposes it; the latest goes first.</summary>
+    private T Owned<T>(T it)
+        where T : IDisposable
+    {
+        _owned.Push(it);
+        return it;
+    }
+
+    private RunFolder NewFolder(TrainRequest request, JsonObject hyperParameters)
+    {
+        var root = request.Out.Length > 0 ? request.Out : Path.Combine(RunFolder.DefaultRoot, _model.Name);
+        var folder = RunFolder.Create(root);
+        folder.WriteHyperParameters(hyperParameters, _data.Name, request.Data);
+        return folder;
+    }
+
+    private void KeepFolder(TrainingEvent happened)
+    {
+        if (happened is TrainingEvent.EpochEnded)
+            _folder.Keep();
+    }
+
+    private void SaveBest(string path, EpochMetrics metrics) => _snapshot.WriteWeights(path, metrics.Epoch);
+
+    private void SaveState() => _snapshot.WriteState(_folder.Last, _watch.Stateful);
 
     private static Model ModelFor(TrainRequest request, LoadedData data)
     {
@@ -156,12 +187,12 @@ public sealed class TrainingRun : IDisposable
             );
     }
 
-    private void Initialise()
+    private void Initialise(string checkpoint)
     {
-        var classes = FineTuning.Start(_network, CheckpointFile.Read(_request.Init).Tensors, _request.Init);
+        var classes = FineTuning.Start(_network, CheckpointFile.Read(checkpoint).Tensors, checkpoint);
         if (classes is not null)
             _output.Line(
-                $"'{_request.Init}' tells {classes} classes apart, {_data.Name} has {_data.Train.Classes.Length}: "
+                $"'{checkpoint}' tells {classes} classes apart, {_data.Name} has {_data.Train.Classes.Length}: "
                     + "the last layer starts anew"
             );
     }
@@ -169,68 +200,15 @@ public sealed class TrainingRun : IDisposable
     private Metrics? Evaluate(Dataset data) =>
         data.Count > 0 ? Training.Evaluate(_network, data, _data.Normalisation, _recipe.BatchSize) : null;
 
-    private void SaveBest(string path, EpochMetrics metrics)
+    private void Restore(SavedRun saved)
     {
-        TrainedModel.Write(
-            path,
-            ModuleTensors.Read(_network),
-            _hyperParameters,
-            TrainedOn,
-            Facts(metrics.Epoch, metrics.Step + 1)
-        );
-        _folder.Keep();
-    }
-
-    private void SaveState()
-    {
-        var position = _fit.Position;
-        var state = new RunState(
-            _request.Arguments,
-            Environment.CurrentDirectory,
-            TorchSharp.torch.get_num_threads(),
-            RunPosition.Of(position),
-            new JsonObject(_watch.Stateful.Select(it => KeyValuePair.Create<string, JsonNode?>(it.Name, it.Save())))
-        );
-        var moments = _fit.OptimizerTensors.Select(pair =>
-        {
-            using var view = pair.Item2;
-            return ModuleTensors.Read(RunState.OptimizerPrefix + pair.Item1, view);
-        });
-        Directory.CreateDirectory(_folder.Checkpoints);
-        TrainedModel.Write(
-            _folder.Last,
-            [.. ModuleTensors.Read(_network), .. moments],
-            _hyperParameters,
-            TrainedOn,
-            [.. Facts(position.Epoch, position.Step), state.ToMetadata()]
-        );
-    }
-
-    private void Restore(string path, Checkpoint file, RunState state)
-    {
-        var (moments, weights) = TrainedModel.Divide(file.Tensors);
-        ModuleTensors.Write(_network, weights, path);
-        var views = _fit.OptimizerTensors;
-        ModuleTensors.Write(views, moments, path);
-        foreach (var (_, view) in views)
-            view.Dispose();
-        foreach (var callback in _watch.Stateful)
-            if (state.Callbacks[callback.Name] is JsonObject saved)
-                callback.Restore(saved);
-        if (state.Threads != TorchSharp.torch.get_num_threads())
+        _snapshot.Restore(saved, _watch.Stateful);
+        var threads = TorchSharp.torch.get_num_threads();
+        if (saved.State.Threads != threads)
             _output.Line(
-                $"The run was started with {state.Threads} threads: with another number its last digits will differ."
+                $"The run was started with {saved.State.Threads} threads: with another number its last digits will differ."
             );
     }
-
-    private TrainedOn TrainedOn => new(_data.Train.Shape, _data.Train.Classes, _data.Normalisation, _data.Name);
-
-    private static Dictionary<string, string> Facts(int epoch, long steps) =>
-        new()
-        {
-            ["epoch"] = epoch.ToString(CultureInfo.InvariantCulture),
-            ["global_step"] = steps.ToString(CultureInfo.InvariantCulture),
-        };
 
     private void Announce()
     {

@@ -70,7 +70,7 @@ let tests =
                 written [
                     TrainingEvent.EpochStarted(0, 0L, 0.1)
                     TrainingEvent.LossLogged(0, 0L, nan, 0.5)
-                    TrainingEvent.Diverged(0, 0L, nan)
+                    TrainingEvent.Diverged(0, 0L, "train_loss", nan)
                 ]
 
             Expect.equal (List.last texts) (header + "\n") "the header alone"

@@ -191,7 +191,7 @@ let private hyperparameters =
                 "a run to its end went well", whole, 1
                 "so did one that stopped early, after an epoch", whole |> List.takeWhile (_.IsFitEnded >> not), 1
                 "one broken off in an epoch did not", List.take 6 whole, 2
-                "nor one that diverged", List.take 6 whole @ [ TrainingEvent.Diverged(0, 2L, nan) ], 2
+                "nor one that diverged", List.take 6 whole @ [ TrainingEvent.Diverged(0, 2L, "train_loss", nan) ], 2
             ] do
             test name { Expect.equal (logged happened |> snd |> status) expected "1: success, 2: failure" }
     ]

@@ -69,25 +69,20 @@ let tests =
             Expect.equal (folder.Names()) [ "cifar" ] "nothing half-written stays behind"
         }
 
-        test "a loss that is no number ends the run and leaves nothing" {
-            use folder = new TemporaryFolder()
+        // The second looks at no loss before the epoch's end, and saves its state when it is lost already.
+        for looks in [ "--log-every 1"; "--log-every 999 --save-every 1" ] do
+            test $"a loss that is no number ends the run and leaves nothing ({looks})" {
+                use folder = new TemporaryFolder()
 
-            let outcome =
-                Executable.run folder.Path [
-                    "train"
-                    "--limit-train"
-                    "256"
-                    "--limit-val"
-                    "64"
-                    "--lr"
-                    "1e30"
-                    "--log-every"
-                    "1"
-                ]
+                let outcome =
+                    "train --limit-train 96 --batch-size 16 --limit-val 8 --hparam num_blocks=1,1 --hparam c_hidden=4,8 --lr 1e30 "
+                    + looks
+                    |> Executable.words
+                    |> Executable.run folder.Path
 
-            saysOneThing outcome 1 [ "diverged"; "step" ]
-            Expect.isEmpty (folder.Names()) "nothing half-written stays behind"
-        }
+                saysOneThing outcome 1 [ "diverged"; "train_loss of step 1 is NaN" ]
+                Expect.isEmpty (folder.Names()) "nothing half-written stays behind"
+            }
 
         test "help names every verb, and each verb's help its options with their defaults" {
             use folder = new TemporaryFolder()

@@ -74,14 +74,20 @@ let private order =
         testCase "a run that diverges says where, and that is the last of it"
         <| fun () ->
             let lines = events { recipe with LearningRate = 1e30; LogEvery = 1 } None |> List.map told
-            let step = (List.last lines).Replace("diverged ", "")
-            Expect.equal (lines |> List.skip (lines.Length - 2)) [ $"loss {step}"; $"diverged {step}" ] "the end"
+            Expect.equal (lines |> List.skip (lines.Length - 2)) [ "loss 0 1"; "diverged 0 1 train_loss" ] "the end"
             Expect.isFalse (lines |> List.exists _.StartsWith("end")) "no epoch was completed"
 
-        testCase "a run whose losses are not looked at diverges at the end of its epoch"
+        testCase "where losses are not looked at, the end of the epoch tells the first step that diverged"
         <| fun () ->
             let lines = events { recipe with LearningRate = 1e30; LogEvery = 50 } None |> List.map told
-            Expect.equal (List.skip 5 lines) [ "trained 0 2"; "diverged 0 2" ] "events"
+            Expect.equal (List.skip 5 lines) [ "trained 0 2"; "diverged 0 1 train_loss" ] "events"
+
+        testCase "a validation whose loss is no number ends the run too"
+        <| fun () ->
+            // The one step of the epoch is taken with sound weights, the validation after it is not.
+            let recipe = { recipe with LearningRate = 1e30; BatchSize = 10 }
+            let lines = events recipe (Some(feed 4 others)) |> List.map told
+            Expect.equal (List.skip 3 lines) [ "trained 0 0"; "validated 0 0"; "diverged 0 0 val_loss" ] "events"
     ]
 
 let private reading =
@@ -100,6 +106,23 @@ let private reading =
             let read = run |> Seq.truncate 3 |> Seq.map told |> List.ofSeq
             Expect.equal read [ "start 2 3 10 0"; "epoch 0 at 0 with 0.05"; "step 0 0 0" ] "what was read"
             Expect.equal (run.Position.Step, run.Position.Batch, run.Position.Epoch) (1L, 1, 0) "one step was made"
+
+        testCase "a run that is told to stop ends its epoch with the step that was made"
+        <| fun () ->
+            use network = build Placement.cpu 1 input tiny
+            use run = new Fit({ recipe with LogEvery = 50 }, network, feed 4 data, Some(feed 4 others))
+
+            let read = [
+                for event in run do
+                    if told event = "step 0 1 1" then
+                        run.Stop()
+
+                    told event
+            ]
+
+            let ending = [ "step 0 1 1"; "trained 0 1"; "validated 0 1"; "end 0 1"; "done 1 2" ]
+            Expect.equal (List.skip 3 read) ending "events"
+            Expect.equal run.Position.Step 2L "two steps were made"
 
         testCase "nothing happens before the first event is asked for"
         <| fun () ->

@@ -35,7 +35,7 @@ let told event =
     | TrainingEvent.EpochTrained(epoch, step, _, _) -> $"trained {epoch} {step}"
     | TrainingEvent.EpochValidated(epoch, step, _, _) -> $"validated {epoch} {step}"
     | TrainingEvent.EpochEnded(epoch, step) -> $"end {epoch} {step}"
-    | TrainingEvent.Diverged(epoch, step, _) -> $"diverged {epoch} {step}"
+    | TrainingEvent.Diverged(epoch, step, metric, _) -> $"diverged {epoch} {step} {metric}"
     | TrainingEvent.FitEnded(epochs, steps) -> $"done {epochs} {steps}"
 
 let losses events =

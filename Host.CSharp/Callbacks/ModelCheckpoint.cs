@@ -1,0 +1,96 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Hybrid.Command;
+
+namespace Hybrid.Host.Callbacks;
+
+/// <summary>
+/// Keeps a checkpoint of each of the best epochs by the monitored metric; where that is never measured, of the last
+/// epochs. A newcomer has to be strictly better than the worst that is kept, which then goes.
+/// </summary>
+/// <param name="count">How many to keep.</param>
+/// <param name="write">Writes the checkpoint of this moment, which is the end of the epoch, to a file.</param>
+public sealed class ModelCheckpoint(
+    MonitorRequest monitor,
+    int count,
+    string folder,
+    Action<string, EpochMetrics> write
+) : EpochCallback, IStateful, IDisposable
+{
+    /// <summary>In the order in which they came.</summary>
+    private readonly List<EpochMetrics> _kept = [];
+
+    private readonly List<string> _doomed = [];
+
+    /// <summary>The best epoch; null before the first has ended.</summary>
+    public EpochMetrics? Best =>
+        _kept.TrueForAll(it => double.IsNaN(it.Named(monitor.Metric))) ? _kept.LastOrDefault() : _kept.MaxBy(Merit);
+
+    /// <summary>Its checkpoint.</summary>
+    public string? File => Best is { } best ? FileOf(best) : null;
+
+    public string Name => "model_checkpoint";
+
+    public JsonObject Save() => new() { ["kept"] = JsonSerializer.SerializeToNode(_kept, EpochMetrics.Json) };
+
+    /// <remarks>What came later is deleted; what is gone is kept no longer.</remarks>
+    public void Restore(JsonObject saved)
+    {
+        _kept.Clear();
+        _kept.AddRange(saved["kept"].Deserialize<EpochMetrics[]>(EpochMetrics.Json)!);
+        _kept.RemoveAll(it => !System.IO.File.Exists(FileOf(it)));
+        var later = Directory.GetFiles(folder, "epoch=*-step=*.safetensors").Except(_kept.Select(FileOf));
+        foreach (var file in later)
+            System.IO.File.Delete(file);
+    }
+
+    public override void On(TrainingEvent happened)
+    {
+        DeleteDoomed();
+        base.On(happened);
+    }
+
+    public void Dispose() => DeleteDoomed();
+
+    protected override void OnEpoch(EpochMetrics metrics)
+    {
+        var full = _kept.Count == count;
+        var worst = full ? _kept.MinBy(Merit)! : null;
+        if (worst is not null && !Replaces(metrics, worst))
+            return;
+        _kept.Add(metrics);
+        if (worst is not null)
+        {
+            _kept.Remove(worst);
+            // Until the state that does without it is saved, it belongs to the state that a run is taken up from.
+            _doomed.Add(FileOf(worst));
+        }
+        write(FileOf(metrics), metrics);
+    }
+
+    private void DeleteDoomed()
+    {
+        foreach (var file in _doomed)
+            System.IO.File.Delete(file);
+        _doomed.Clear();
+    }
+
+    private string FileOf(EpochMetrics metrics) =>
+        Path.Combine(folder, $"epoch={metrics.Epoch}-step={metrics.Step + 1}.safetensors");
+
+    // Of equals the first that came is met first, both as the best and as the worst.
+    private double Merit(EpochMetrics metrics)
+    {
+        var value = metrics.Named(monitor.Metric);
+        return double.IsNaN(value) ? double.NegativeInfinity
+            : monitor.HigherIsBetter ? value
+            : -value;
+    }
+
+    private bool Replaces(EpochMetrics metrics, EpochMetrics worst)
+    {
+        var (now, before) = (metrics.Named(monitor.Metric), worst.Named(monitor.Metric));
+        // Among epochs of which nothing is known, the later is the better one.
+        return double.IsNaN(now) ? double.IsNaN(before) : monitor.IsBetter(now, before);
+    }
+}
