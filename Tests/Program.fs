@@ -43,6 +43,7 @@ let private inside = [
     Data.ShapesTests.tests
     Data.PictureTests.tests
     Data.ImageFolderTests.tests
+    Commands.RecipeOptionTests.tests
     Callbacks.TensorBoardFormatTests.tests
     Callbacks.TensorBoardTests.tests
 ]

@@ -50,11 +50,21 @@ type TrainArgument =
     | [<Unique>] Optimizer of string
     | [<Unique>] Lr of float
     | [<Unique>] Momentum of float
-    | [<Unique>] Weight_Decay of float
+    | [<Unique>] Dampening of float
     | [<Unique>] Nesterov
+    | [<Unique>] Betas of string
+    | [<Unique>] Alpha of float
+    | [<Unique>] Eps of float
+    | [<Unique>] Weight_Decay of float
     | [<Unique>] Schedule of string
     | [<Unique>] Milestones of string
     | [<Unique>] Gamma of float
+    | [<Unique>] Min_Lr of float
+    | [<Unique>] Pct_Start of float
+    | [<Unique>] Div_Factor of float
+    | [<Unique>] Final_Div_Factor of float
+    | [<Unique>] Warmup_Epochs of int
+    | [<Unique>] Warmup_Start of float
     | [<Unique>] Label_Smoothing of float
     | [<Unique>] Augment of string
     | [<Unique>] No_Shuffle
@@ -95,12 +105,24 @@ type TrainArgument =
             | Optimizer _ -> "sgd, adamw, adam, rmsprop (default: the model's published one)"
             | Lr _ -> "learning rate (default: the optimiser's: sgd 0.1, others 0.001)"
             | Momentum _ -> "of sgd (default: 0.9) and rmsprop (default: 0)"
-            | Weight_Decay _ -> "pull of the weights towards zero (default: 0.0001)"
+            | Dampening _ -> "share of the gradient kept out of the momentum of sgd (default: 0)"
             | Nesterov -> "look ahead along the momentum (sgd)"
-            | Schedule _ -> "constant, milestones (default)"
+            | Betas _ -> "how much of its two means adam and adamw keep in a step (default: 0.9,0.999)"
+            | Alpha _ -> "how much of its mean square rmsprop keeps in a step (default: 0.99)"
+            | Eps _ -> "added to what adam, adamw and rmsprop divide by (default: 1e-08)"
+            | Weight_Decay _ -> "pull of the weights towards zero (default: 0.0001)"
+            | Schedule _ ->
+                "constant, milestones (default), cosine (falls after each epoch), one-cycle (rises to --lr and falls, after each step; momentum stays)"
             | Milestones _ ->
                 "epochs after which the rate falls (default: CIFAR 100,150; else after 60% and 85% of the epochs)"
             | Gamma _ -> "factor at each milestone (default: 0.1)"
+            | Min_Lr _ -> "rate that cosine falls to (default: 0)"
+            | Pct_Start _ -> "share of the steps in which one-cycle rises (default: 0.3)"
+            | Div_Factor _ -> "one-cycle begins at the rate over this (default: 25)"
+            | Final_Div_Factor _ -> "one-cycle ends at its first rate over this (default: 10000)"
+            | Warmup_Epochs _ ->
+                "first epochs in which the rate climbs to where the schedule begins, step by step; the schedule has the rest (default: none)"
+            | Warmup_Start _ -> "share of that rate that the warm-up begins with (default: a third)"
             | Label_Smoothing _ -> "share of each label spread over all classes (default: 0)"
             | Augment _ -> "tutorial (default: random flips and crops) or none"
             | No_Shuffle -> "read the training images in their order"

@@ -1,6 +1,5 @@
 namespace Hybrid.Command
 
-open System.Globalization
 open Hybrid
 
 /// What a command line changes in a recipe.
@@ -8,14 +7,9 @@ type RecipeChanges = {
     Epochs: int option
     MaxSteps: int64 option
     BatchSize: int option
-    Optimizer: (Optimizer * float) option
+    Optimizer: OptimizerChanges
     LearningRate: float option
-    Momentum: float option
-    WeightDecay: float option
-    Nesterov: bool
-    Schedule: string option
-    Milestones: int list option
-    Gamma: float option
+    Schedule: ScheduleChanges
     LabelSmoothing: float option
     Augment: Augmentation list option
     KeepOrder: bool
@@ -31,14 +25,9 @@ module RecipeChanges =
         Epochs = None
         MaxSteps = None
         BatchSize = None
-        Optimizer = None
+        Optimizer = OptimizerChanges.none
         LearningRate = None
-        Momentum = None
-        WeightDecay = None
-        Nesterov = false
-        Schedule = None
-        Milestones = None
-        Gamma = None
+        Schedule = ScheduleChanges.none
         LabelSmoothing = None
         Augment = None
         KeepOrder = false
@@ -58,65 +47,28 @@ module RecipeChanges =
         | DataSource.Cifar10 _
         | DataSource.Cifar100 _ -> Recipe.published model
 
-    let private optimizer changes given =
-        let decay own = Option.defaultValue own changes.WeightDecay
-        let momentum own = Option.defaultValue own changes.Momentum
-        let name = Optimizer.name given
-
-        match given with
-        | Optimizer.Adam _ when changes.Momentum.IsSome -> Error $"--momentum is of sgd and rmsprop, not of {name}"
-        | Optimizer.Adam _
-        | Optimizer.RmsProp _ when changes.Nesterov -> Error $"--nesterov is of sgd, not of {name}"
-        | Optimizer.Sgd p when changes.Nesterov && momentum p.Momentum = 0.0 ->
-            Error "--nesterov looks ahead along the momentum: --momentum must be above 0"
-        | Optimizer.Sgd p ->
-            Ok(
-                Optimizer.Sgd {
-                    p with
-                        Momentum = momentum p.Momentum
-                        Nesterov = changes.Nesterov
-                        WeightDecay = decay p.WeightDecay
-                }
-            )
-        | Optimizer.Adam p -> Ok(Optimizer.Adam { p with WeightDecay = decay p.WeightDecay })
-        | Optimizer.RmsProp p ->
-            Ok(Optimizer.RmsProp { p with Momentum = momentum p.Momentum; WeightDecay = decay p.WeightDecay })
-
-    let private schedule changes own =
-        match changes.Schedule, own with
-        | Some "constant", _ when changes.Milestones.IsSome || changes.Gamma.IsSome ->
-            Error "--schedule constant has neither --milestones nor --gamma"
-        | Some "constant", _ -> Ok Schedule.Constant
-        | _, Schedule.Milestones(epochs, gamma) ->
-            Ok(
-                Schedule.Milestones(
-                    Option.defaultValue epochs changes.Milestones,
-                    Option.defaultValue gamma changes.Gamma
-                )
-            )
-        | _, own -> Ok own
-
     /// The recipe of a model on some data, with these changes. Everything not named stays as published.
     let apply (source: DataSource) (model: Model) (changes: RecipeChanges) : Result<Recipe, string> =
         let own = startingPoint source changes model
-        let given, rate = Option.defaultValue (own.Optimizer, own.LearningRate) changes.Optimizer
+        let epochs = Option.defaultValue own.Epochs changes.Epochs
 
-        match optimizer changes given, schedule changes own.Schedule with
-        | Error message, _
-        | _, Error message -> Error message
-        | Ok optimizer, Ok schedule ->
-            Ok {
-                Epochs = Option.defaultValue own.Epochs changes.Epochs
+        OptimizerChanges.apply changes.Optimizer (own.Optimizer, own.LearningRate)
+        |> Result.bind (fun (optimizer, rate) ->
+            let rate = Option.defaultValue rate changes.LearningRate
+
+            ScheduleChanges.apply changes.Schedule own.Schedule rate epochs
+            |> Result.map (fun schedule -> {
+                Epochs = epochs
                 MaxSteps = Option.defaultValue own.MaxSteps changes.MaxSteps
                 BatchSize = Option.defaultValue own.BatchSize changes.BatchSize
                 Objective =
                     changes.LabelSmoothing |> Option.map Objective.CrossEntropy |> Option.defaultValue own.Objective
                 Optimizer = optimizer
-                LearningRate = Option.defaultValue rate changes.LearningRate
+                LearningRate = rate
                 Schedule = schedule
                 Augment = Option.defaultValue own.Augment changes.Augment
                 Shuffle = own.Shuffle && not changes.KeepOrder
                 DropLast = own.DropLast && not changes.KeepLast
                 Seed = Option.defaultValue own.Seed changes.Seed
                 LogEvery = Option.defaultValue own.LogEvery changes.LogEvery
-            }
+            }))

@@ -7,58 +7,6 @@ open Hybrid
 /// What `train` and `compare` are asked for.
 module internal TrainOptions =
 
-    let private optimizer = Value.oneOf "optimizer" Recipe.optimizers
-
-    let private changes (args: ParseResults<TrainArgument>) =
-        check {
-            let! epochs = args.TryGetResult TrainArgument.Epochs |> optional (Value.atLeast 1 "--epochs")
-            let! maxSteps = args.TryGetResult TrainArgument.Max_Steps |> optional (Value.atLeast 1L "--max-steps")
-            let! batchSize = args.TryGetResult TrainArgument.Batch_Size |> optional (Value.atLeast 1 "--batch-size")
-            let! optimizer = args.TryGetResult TrainArgument.Optimizer |> optional optimizer
-            let! rate = args.TryGetResult TrainArgument.Lr |> optional (Value.positive "--lr")
-
-            let! momentum =
-                args.TryGetResult TrainArgument.Momentum |> optional (Value.within 0.0 0.9999 "--momentum")
-
-            let! decay =
-                args.TryGetResult TrainArgument.Weight_Decay |> optional (Value.within 0.0 1.0 "--weight-decay")
-
-            let! gamma = args.TryGetResult TrainArgument.Gamma |> optional (Value.positive "--gamma")
-            let! milestones = args.TryGetResult TrainArgument.Milestones |> optional (Value.epochs "--milestones")
-            let! logEvery = args.TryGetResult TrainArgument.Log_Every |> optional (Value.atLeast 1 "--log-every")
-
-            let! augment =
-                args.TryGetResult TrainArgument.Augment |> optional (Value.oneOf "augmentation" Augment.named)
-
-            let! schedule =
-                args.TryGetResult TrainArgument.Schedule
-                |> optional (Value.oneOf "schedule" [ for word in [ "constant"; "milestones" ] -> word, word ])
-
-            let! smoothing =
-                args.TryGetResult TrainArgument.Label_Smoothing
-                |> optional (Value.within 0.0 0.9999 "--label-smoothing")
-
-            return {
-                Epochs = epochs
-                MaxSteps = maxSteps
-                BatchSize = batchSize
-                Optimizer = optimizer
-                LearningRate = rate
-                Momentum = momentum
-                WeightDecay = decay
-                Nesterov = args.Contains TrainArgument.Nesterov
-                Schedule = schedule
-                Milestones = milestones
-                Gamma = gamma
-                LabelSmoothing = smoothing
-                Augment = augment
-                KeepOrder = args.Contains TrainArgument.No_Shuffle
-                KeepLast = args.Contains TrainArgument.No_Drop_Last
-                Seed = args.TryGetResult TrainArgument.Seed
-                LogEvery = logEvery
-            }
-        }
-
     /// A run is taken up again as it was started: beside its place and the form of the output nothing can be said.
     let resume (args: ParseResults<TrainArgument>) (run: string option) =
         let others =
@@ -106,7 +54,7 @@ module internal TrainOptions =
                     (args.TryGetResult TrainArgument.Mode)
                     (args.TryGetResult TrainArgument.Patience)
 
-            let! changes = changes args
+            let! changes = RecipeOptions.changes args
             let! saveEvery = Value.atLeast 1 "--save-every" (args.GetResult(TrainArgument.Save_Every, 100))
 
             return {

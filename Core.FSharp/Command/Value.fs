@@ -81,6 +81,15 @@ module internal Value =
         | Ok(Hparam.Ints epochs) when List.forall (fun epoch -> epoch >= 1) epochs -> Ok(List.sort epochs)
         | _ -> Error $"{option} is {text}, expected epochs such as 100,150"
 
+    let betas option (text: string) =
+        let numbers =
+            text.Split ','
+            |> Array.map (fun part -> Double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture))
+
+        match numbers with
+        | [| (true, beta1); (true, beta2) |] when min beta1 beta2 >= 0.0 && max beta1 beta2 < 1.0 -> Ok(beta1, beta2)
+        | _ -> Error $"{option} is {text}, expected two numbers from 0 to below 1 such as 0.9,0.999"
+
     let imageSize (text: string) =
         let sides =
             text.Split([| 'x'; '×' |])

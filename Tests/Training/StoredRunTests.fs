@@ -42,6 +42,20 @@ let tests =
                 let run = StoredRun.ofRun it (Recipe.published it)
                 Expect.equal (StoredRun.toModel (parsed (text run)) "" []) (Ok it) "of a run"
 
+        for schedule, expected in
+            [
+                Schedule.Constant, """{"name":"constant"}"""
+                Schedule.Milestones([ 3; 5 ], 0.5), """{"name":"milestones","milestones":[3,5],"gamma":0.5}"""
+                Schedule.Cosine 0.01, """{"name":"cosine","eta_min":0.01}"""
+                Schedule.WarmUp(2, 0.5, Schedule.OneCycle Schedule.oneCycle),
+                """{"name":"one-cycle","pct_start":0.3,"div_factor":25,"final_div_factor":10000,"warmup_epochs":2,"warmup_start":0.5}"""
+            ] do
+            testCase $"schedule {expected}"
+            <| fun () ->
+                let it = model "ResNet" []
+                let run = StoredRun.ofRun it { Recipe.published it with Schedule = schedule }
+                Expect.isTrue (JsonNode.DeepEquals(run["schedule"], JsonNode.Parse expected)) $"""{run["schedule"]}"""
+
         testCase "what is asked for wins over what is stored"
         <| fun () ->
             let stored = StoredRun.ofModel (model "ResNet" [])

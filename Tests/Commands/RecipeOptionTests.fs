@@ -1,0 +1,96 @@
+/// From the command line to the recipe, without a process.
+module Hybrid.Tests.Commands.RecipeOptionTests
+
+open Expecto
+open Hybrid
+open Hybrid.Command
+open Hybrid.Tests.Training.SmallData
+
+let private recipe (line: string) : Result<Recipe, string> =
+    match CommandLine.Read(Array.ofList ("train" :: Executable.words line)) with
+    | Request.Train train -> RecipeChanges.apply train.Data.Source (model "ResNet" []) train.Changes
+    | Request.Wrong message -> Error message
+    | other -> failtest $"{line}: {other}"
+
+let private sgd = { Momentum = 0.9; Dampening = 0.0; Nesterov = false; WeightDecay = 1e-4 }
+
+let private adam: Adam = {
+    Beta1 = 0.9
+    Beta2 = 0.999
+    Epsilon = 1e-8
+    WeightDecay = 1e-4
+    Decoupled = false
+}
+
+let private optimizers = [
+    "", Optimizer.Sgd sgd
+    "--momentum 0.8 --dampening 0.3", Optimizer.Sgd { sgd with Momentum = 0.8; Dampening = 0.3 }
+    "--nesterov --weight-decay 0", Optimizer.Sgd { sgd with Nesterov = true; WeightDecay = 0.0 }
+    "--optimizer adam --betas 0.8,0.95", Optimizer.Adam { adam with Beta1 = 0.8; Beta2 = 0.95 }
+    "--optimizer adamw --eps 1e-6", Optimizer.Adam { adam with Epsilon = 1e-6; Decoupled = true }
+    "--optimizer rmsprop --alpha 0.9 --momentum 0.5 --eps 1e-3",
+    Optimizer.RmsProp { Alpha = 0.9; Epsilon = 1e-3; Momentum = 0.5; WeightDecay = 1e-4 }
+]
+
+let private schedules = [
+    "", Schedule.Milestones([ 5; 7 ], 0.1)
+    "--epochs 20", Schedule.Milestones([ 12; 17 ], 0.1)
+    "--data cifar10", Schedule.Milestones([ 100; 150 ], 0.1)
+    "--schedule milestones --milestones 3,2 --gamma 0.5", Schedule.Milestones([ 2; 3 ], 0.5)
+    "--schedule constant", Schedule.Constant
+    "--schedule cosine", Schedule.Cosine 0.0
+    "--schedule cosine --min-lr 1e-3", Schedule.Cosine 1e-3
+    "--schedule one-cycle", Schedule.OneCycle { PctStart = 0.3; DivFactor = 25.0; FinalDivFactor = 1e4 }
+    "--schedule one-cycle --pct-start 0.2 --div-factor 10 --final-div-factor 100",
+    Schedule.OneCycle { PctStart = 0.2; DivFactor = 10.0; FinalDivFactor = 100.0 }
+    "--schedule cosine --warmup-epochs 2", Schedule.WarmUp(2, 1.0 / 3.0, Schedule.Cosine 0.0)
+    "--warmup-epochs 1 --warmup-start 0.01", Schedule.WarmUp(1, 0.01, Schedule.Milestones([ 5; 7 ], 0.1))
+]
+
+/// What does not go together, and what the message must name.
+let private wrong = [
+    "--schedule cosin", [ "cosin"; "cosine"; "one-cycle" ]
+    "--schedule constant --gamma 0.5", [ "--gamma"; "milestones"; "constant" ]
+    "--schedule cosine --milestones 3", [ "--milestones"; "cosine" ]
+    "--min-lr 0.01", [ "--min-lr"; "cosine"; "milestones" ]
+    "--schedule cosine --min-lr 0.2", [ "--min-lr"; "0.2"; "0.1" ]
+    "--schedule cosine --min-lr -1", [ "--min-lr"; "-1" ]
+    "--schedule cosine --pct-start 0.5", [ "--pct-start"; "one-cycle" ]
+    "--schedule one-cycle --pct-start 1.5", [ "--pct-start"; "1.5" ]
+    "--schedule one-cycle --div-factor 0", [ "--div-factor"; "above 0" ]
+    "--div-factor 3", [ "--div-factor"; "one-cycle" ]
+    "--final-div-factor 3", [ "--final-div-factor"; "one-cycle" ]
+    "--warmup-start 0.1", [ "--warmup-start"; "--warmup-epochs" ]
+    "--warmup-epochs 8", [ "--warmup-epochs"; "8" ]
+    "--optimizer adam --momentum 0.5", [ "--momentum"; "sgd"; "rmsprop"; "Adam" ]
+    "--optimizer adamw --nesterov", [ "--nesterov"; "AdamW" ]
+    "--optimizer rmsprop --dampening 0.1", [ "--dampening"; "RMSprop" ]
+    "--betas 0.9,0.99", [ "--betas"; "adam"; "SGD" ]
+    "--alpha 0.9", [ "--alpha"; "rmsprop" ]
+    "--eps 0.1", [ "--eps"; "SGD" ]
+    "--optimizer adam --betas 0.9", [ "--betas"; "0.9,0.999" ]
+    "--optimizer adam --betas 0.9,1", [ "--betas"; "below 1" ]
+    "--nesterov --momentum 0", [ "--nesterov"; "--momentum" ]
+    "--nesterov --dampening 0.1", [ "--nesterov"; "--dampening" ]
+    "--dampening 0.1 --momentum 0", [ "--dampening"; "--momentum" ]
+]
+
+let tests =
+    testList "recipe options" [
+        for line, expected in optimizers do
+            testCase $"optimiser: '{line}'"
+            <| fun () -> Expect.equal (recipe line |> Result.map _.Optimizer) (Ok expected) "as asked"
+
+        for line, expected in schedules do
+            testCase $"schedule: '{line}'"
+            <| fun () -> Expect.equal (recipe line |> Result.map _.Schedule) (Ok expected) "as asked"
+
+        for line, words in wrong do
+            testCase $"refused: '{line}'"
+            <| fun () ->
+                match recipe line with
+                | Ok recipe -> failtest $"taken: {recipe}"
+                | Error message ->
+                    for word in words do
+                        Expect.stringContains message word "what was wrong, and what is allowed"
+    ]
