@@ -55,6 +55,9 @@ type Models =
     /// Every layer and join as a node that names the nodes it reads.
     static member Graph(plan: Plan) : IReadOnlyList<GraphNode> = Graph.ofPlan plan
 
+    /// The network as a drawing: SVG.
+    static member Diagram(plan: Plan) : string = Diagram.ofPlan plan
+
     static member StateTensors(plan: Plan) : IReadOnlyList<TensorSpec> = Plan.stateTensors plan
 
     /// The tensors of the last linear layer, which alone depend on the number of classes.
@@ -79,6 +82,11 @@ type Datasets =
 
     /// The first images, as many as asked for; a negative number asks for all.
     static member Limit(data: Dataset, count: int) : Dataset = if count < 0 then data else Dataset.take count data
+
+    /// The images at some places as bytes `[N, H, W, C]`.
+    static member Bytes(data: Dataset, places: int array) : byte array =
+        use _ = torch.NewDisposeScope()
+        (Dataset.select (torch.tensor (Array.map int64 places)) data).Pixels |> Dataset.toBytes
 
     static member Normalisation(data: Dataset) : Normalisation = Normalisation.ofDataset data
 
@@ -109,12 +117,12 @@ type Training =
 
         new Fit(recipe, network, trainFeed, (if validation.Count = 0 then None else Some(feed validation)), start)
 
-    /// Mean loss and hits of a network on images that it is not trained on.
-    static member Evaluate
+    /// Loss and hits of a network on images that it is not trained on, and where it goes wrong.
+    static member Diagnose
         (network: TorchModule, data: Dataset, normalisation: Normalisation, batchSize: int)
-        : Metrics =
+        : Diagnosis =
         let feed = Feed.plain data normalisation network.Weights.Placement batchSize
-        Inference.fastest network (fun forward -> Loop.measure (Objective.CrossEntropy 0.0) forward feed)
+        Inference.fastest network (fun forward -> Diagnosis.measure (Objective.CrossEntropy 0.0) forward feed)
 
     /// The place before the first step.
     static member Start: TrainingPosition = TrainingPosition.start

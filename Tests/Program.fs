@@ -11,6 +11,7 @@ let private inside = [
     Networks.StoredNetTests.tests
     Networks.CatalogueTests.tests
     Readers.GraphTests.tests
+    Readers.DiagramTests.tests
     Readers.TorchModuleLawTests.tests
     Readers.TorchModuleTests.tests
     Readers.DrawTests.tests
@@ -25,6 +26,7 @@ let private inside = [
     Training.ObjectiveTests.tests
     Training.FitTests.tests
     Training.FitResultTests.tests
+    Training.DiagnosisTests.tests
     Training.StoredRunTests.tests
     Training.ParityTests.tests
     Training.TorchReferenceTests.tests

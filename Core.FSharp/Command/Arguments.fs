@@ -291,7 +291,7 @@ type ExportArgument =
             match argument with
             | Checkpoint _ -> Usage.checkpoint
             | To _ ->
-                "file to write; its ending decides: .safetensors, .pt (a state dict), .ckpt (PyTorch Lightning reads it)"
+                "file to write; its ending decides: .safetensors, .pt (a state dict), .ckpt (PyTorch Lightning reads it), .svg (a diagram of the network)"
             | Model _ -> "the network, where the checkpoint does not name it"
             | Hparam _ -> Usage.hparam
             | Json -> Usage.json
@@ -360,7 +360,7 @@ type Verb =
             | Test _ -> "evaluate a checkpoint on a split"
             | Predict _ -> "the most probable classes of picture files or folders"
             | Summary _ -> "layers, shapes, parameters and multiply-adds; nothing is allocated"
-            | Export _ -> "write a checkpoint in another format"
+            | Export _ -> "write a checkpoint in another format, or draw its network"
             | Compare _ -> "several models under one protocol, as one table"
             | Bench _ -> "images per second of training, inference and the input pipeline on this machine"
             | Doctor _ -> "what was found on this machine, and what to do about what is missing"

@@ -64,6 +64,11 @@ module Dataset =
             Classes = classes
         }
 
+    /// Pixels `[N, C, H, W]` as bytes in channels-last order.
+    let toBytes (pixels: Tensor) : byte array =
+        use _ = torch.NewDisposeScope()
+        pixels.permute(0L, 2L, 3L, 1L).contiguous().cpu().data<byte>().ToArray()
+
     /// The images at some places, in that order.
     let select (places: Tensor) (data: Dataset) : Dataset = {
         data with

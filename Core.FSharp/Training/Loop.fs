@@ -60,8 +60,9 @@ module Loop =
         },
         BatchMetrics.make loss logits batch.Labels
 
-    /// Mean loss and hits of a function from images to logits over a whole set.
-    let measure objective (forward: Tensor -> Tensor) (feed: Feed) : Metrics =
+    /// Mean loss and hits of a function from images to logits over a whole set. Each batch's logits `[N, classes]` and
+    /// labels `[N]` are shown to `see`, which they do not outlive.
+    let measure objective (forward: Tensor -> Tensor) (see: Tensor -> Tensor -> unit) (feed: Feed) : Metrics =
         use tally = new Tally(feed.Placement.Device)
         use _ = torch.no_grad ()
 
@@ -71,12 +72,13 @@ module Loop =
             let logits = forward batch.Images
             use metrics = BatchMetrics.make (Objective.loss objective logits batch.Labels) logits batch.Labels
             tally.Add metrics
+            see logits batch.Labels
 
         tally.Read()
 
     /// Mean loss and hits of a network over a whole set; the network is left as it was.
     let evaluate objective (network: TorchModule) (feed: Feed) : Metrics =
-        Inference.plain network (fun forward -> measure objective forward feed)
+        Inference.plain network (fun forward -> measure objective forward (fun _ _ -> ()) feed)
 
     /// Before the first step of a run with so many steps in an epoch.
     let start (recipe: Recipe) (network: TorchModule) stepsPerEpoch : TrainingState = {

@@ -16,9 +16,6 @@ type Samples = {
 [<RequireQualifiedAccess>]
 module Samples =
 
-    let private bytes (images: Tensor) =
-        images.permute(0L, 2L, 3L, 1L).contiguous().``to``(torch.CPU).data<byte>().ToArray()
-
     /// The first images, `count` at most, of the first batch of a run, before and after augmentation. They are the
     /// very images of that run: the numbers that change them are drawn for the whole batch, as the run draws them.
     let ofRun (recipe: Recipe) (train: Dataset) count : Samples =
@@ -36,6 +33,6 @@ module Samples =
             Count = count
             Height = int raw.shape[2]
             Width = int raw.shape[3]
-            Raw = bytes (raw.narrow (0L, 0L, int64 count))
-            Augmented = bytes (augmented.narrow (0L, 0L, int64 count))
+            Raw = Dataset.toBytes (raw.narrow (0L, 0L, int64 count))
+            Augmented = Dataset.toBytes (augmented.narrow (0L, 0L, int64 count))
         }

@@ -55,7 +55,9 @@ public static class CompareCommand
             throw new RequestException($"'{file}' holds a {trained.Model.Name}, not a {name}");
         using var network = trained.Build(placement);
         double? Accuracy(Hybrid.Command.Split split) =>
-            data.Of(split).Count == 0 ? null : TestCommand.Evaluate(trained, network, data, split, 128).Accuracy;
+            data.Of(split).Count == 0
+                ? null
+                : TestCommand.Diagnose(trained, network, data, split, 128).Metrics.Accuracy;
         return new CompareRow(
             name,
             Accuracy(Hybrid.Command.Split.Val),

@@ -1,13 +1,16 @@
+using System.Text;
 using Hybrid.Command;
 using Hybrid.Host.Checkpoints;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Commands;
 
-/// <summary><c>export</c>: writes a checkpoint in another format, by the ending of the file to write.</summary>
+/// <summary><c>export</c>: writes a checkpoint in another format, or its network as a
+/// diagram, by the ending of the file to write.</summary>
 public static class ExportCommand
 {
-    private static readonly string[] Endings = [".safetensors", ".pt", ".ckpt"];
+    private const string Drawing = ".svg";
+    private static readonly string[] Endings = [".safetensors", ".pt", ".ckpt", Drawing];
 
     public static int Run(ExportRequest request)
     {
@@ -25,8 +28,10 @@ public static class ExportCommand
         {
             throw new WorkException($"'{request.To}' cannot be written: {error.Message}", error);
         }
-        output.Line($"{trained.Model.Name}: {trained.Tensors.Count} tensors into {request.To}");
-        output.Result(new ExportResult(request.To, trained.Model.Name, trained.Tensors.Count));
+        var tensors = ending == Drawing ? 0 : trained.Tensors.Count;
+        var what = ending == Drawing ? "a diagram" : $"{tensors} tensors";
+        output.Line($"{trained.Model.Name}: {what} into {request.To}");
+        output.Result(new ExportResult(request.To, trained.Model.Name, tensors));
         return 0;
     }
 
@@ -39,6 +44,10 @@ public static class ExportCommand
                 break;
             case ".ckpt":
                 PyTorchArchiveWriter.WriteLightning(target, trained.Tensors, trained.Described, 0, 0);
+                break;
+            case Drawing:
+                var diagram = Models.Diagram(Models.Plan(trained.Model, trained.Input));
+                AtomicFile.Write(target, stream => stream.Write(Encoding.UTF8.GetBytes(diagram)));
                 break;
             default:
                 trained.Write(target);
@@ -54,5 +63,5 @@ public static class ExportCommand
     }
 }
 
-/// <summary>What was exported.</summary>
+/// <summary>What was exported; a diagram holds no tensors.</summary>
 public sealed record ExportResult(string File, string Model, int Tensors);

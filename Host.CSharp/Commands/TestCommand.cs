@@ -15,7 +15,7 @@ public static class TestCommand
         var placement = Machine.Prepare(request.Machine);
         using var data = new LoadedData(Requests.WithSize(DataFor(request, trained), trained.Input), output);
         using var network = trained.Build(placement);
-        var metrics = Evaluate(trained, network, data, request.Split, request.BatchSize);
+        var metrics = Diagnose(trained, network, data, request.Split, request.BatchSize).Metrics;
         output.Line(
             $"{trained.Model.Name} on {request.Split} of {data.Name}: {metrics.Correct:N0} of {metrics.Count:N0} correct, "
                 + $"{Output.Percent(metrics.Accuracy)}, loss {metrics.Loss:F4}"
@@ -26,9 +26,9 @@ public static class TestCommand
         return 0;
     }
 
-    /// <summary>Loss and hits on a split, after a look at whether network and data go together.</summary>
+    /// <summary>How a network does on a split, after a look at whether network and data go together.</summary>
     /// <exception cref="RequestException">They do not, or the split is empty.</exception>
-    public static Metrics Evaluate(
+    public static Diagnosis Diagnose(
         TrainedModel trained,
         TorchModule network,
         LoadedData data,
@@ -52,7 +52,7 @@ public static class TestCommand
             throw new RequestException(
                 $"'{trained.File}' is of the classes {Few(classes)}, {data.Name} has {Few(images.Classes)}"
             );
-        return Training.Evaluate(network, images, trained.Normalisation ?? data.Normalisation, batchSize);
+        return Training.Diagnose(network, images, trained.Normalisation ?? data.Normalisation, batchSize);
     }
 
     private static DataRequest DataFor(TestRequest request, TrainedModel trained)

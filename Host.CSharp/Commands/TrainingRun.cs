@@ -198,7 +198,7 @@ public sealed class TrainingRun : IDisposable
     }
 
     private Metrics? Evaluate(Dataset data) =>
-        data.Count > 0 ? Training.Evaluate(_network, data, _data.Normalisation, _recipe.BatchSize) : null;
+        data.Count > 0 ? Training.Diagnose(_network, data, _data.Normalisation, _recipe.BatchSize).Metrics : null;
 
     private void Restore(SavedRun saved)
     {

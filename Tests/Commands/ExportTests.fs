@@ -28,6 +28,22 @@ let tests =
             Expect.equal (summary.GetProperty("model").GetString()) "ResNetPreAct" "the model's name travels"
         }
 
+        test "a diagram of the network" {
+            use folder = new TemporaryFolder()
+            let published = Shared.path [ "golden"; "tutorial5"; "DenseNet.ckpt" ]
+
+            let result =
+                (Executable.succeed folder.Path [ "export"; "--checkpoint"; published; "--to"; "net.svg"; "--json" ])
+                    .Json
+
+            Expect.equal (result.GetProperty("tensors").GetInt32()) 0 "a drawing holds no tensors"
+
+            Expect.stringContains
+                (File.ReadAllText(folder.At "net.svg"))
+                "blocks.6.block.5.net.5"
+                "its last convolution"
+        }
+
         test "a file that cannot be written is said to be so" {
             use folder = new TemporaryFolder()
             File.WriteAllText(folder.At "taken", "a file where a folder would have to be")
