@@ -5,6 +5,7 @@ using Hybrid.Host.Commands;
 using Hybrid.Host.Runtime;
 
 Interrupt.Listen();
+var here = Environment.CurrentDirectory;
 try
 {
     return CommandLine.Read(args) switch
@@ -22,6 +23,11 @@ try
         Request.Wrong it => Fail(it.Message, 2),
         var other => throw new InvalidOperationException($"no command answers {other}"),
     };
+}
+catch (OtherLibtorchException other)
+{
+    Environment.CurrentDirectory = here;
+    return new LibtorchContext(other.Folder).Run(args);
 }
 catch (Exception error) when (error is RequestException or WrongRequestException)
 {

@@ -6,6 +6,7 @@ open Hybrid.Tests
 /// One line a test file: what is not named here does not run.
 let private inside = [
     Runtime.ShimMendTests.tests
+    Runtime.LibtorchVersionTests.tests
     Networks.NetLawTests.tests
     Networks.PlanTests.tests
     Networks.StoredNetTests.tests
@@ -64,6 +65,7 @@ let private processes = [
     Commands.FolderTests.tests
     Commands.PredictTests.tests
     Commands.BenchTests.tests
+    Commands.LibtorchTests.tests
 ]
 
 [<EntryPoint>]

@@ -26,6 +26,12 @@ module private Usage =
     let refuseBroken =
         "a picture of a folder that cannot be read ends the work (default: it is named and left out)"
 
+    let libtorch =
+        "use the libtorch in this folder, such as torch/lib of a PyTorch (default: HYBRID_LIBTORCH, or the one beside the program)"
+
+    let tf32 =
+        "multiply float32 numbers in TF32 on an NVIDIA GPU: faster, with three digits (default: float32)"
+
     let trimMemory =
         "leave the C library's allocator as it is (slower: memory goes back to the system at once)"
 
@@ -79,6 +85,8 @@ type TrainArgument =
     | [<Unique>] Precision of string
     | [<Unique>] Threads of int
     | [<Unique>] Trim_Memory
+    | [<Unique>] Libtorch of string
+    | [<Unique>] Tf32
     | [<Unique>] Json
 
     interface IArgParserTemplate with
@@ -137,6 +145,8 @@ type TrainArgument =
             | Precision _ -> Usage.precision
             | Threads _ -> Usage.threads
             | Trim_Memory -> Usage.trimMemory
+            | Libtorch _ -> Usage.libtorch
+            | Tf32 -> Usage.tf32
             | Json -> Usage.json
 
 [<RequireQualifiedAccess>]
@@ -157,6 +167,8 @@ type TestArgument =
     | [<Unique>] Precision of string
     | [<Unique>] Threads of int
     | [<Unique>] Trim_Memory
+    | [<Unique>] Libtorch of string
+    | [<Unique>] Tf32
     | [<Unique>] Json
 
     interface IArgParserTemplate with
@@ -179,6 +191,8 @@ type TestArgument =
             | Precision _ -> Usage.precision
             | Threads _ -> Usage.threads
             | Trim_Memory -> Usage.trimMemory
+            | Libtorch _ -> Usage.libtorch
+            | Tf32 -> Usage.tf32
             | Json -> Usage.json
 
 [<RequireQualifiedAccess>]
@@ -194,6 +208,8 @@ type PredictArgument =
     | [<Unique>] Precision of string
     | [<Unique>] Threads of int
     | [<Unique>] Trim_Memory
+    | [<Unique>] Libtorch of string
+    | [<Unique>] Tf32
     | [<Unique>] Csv of string
     | [<Unique>] Json
 
@@ -213,6 +229,8 @@ type PredictArgument =
             | Precision _ -> Usage.precision
             | Threads _ -> Usage.threads
             | Trim_Memory -> Usage.trimMemory
+            | Libtorch _ -> Usage.libtorch
+            | Tf32 -> Usage.tf32
             | Csv _ -> "write the table to this file as CSV; - for stdout, with all else on stderr"
             | Json -> Usage.json
 
@@ -253,6 +271,8 @@ type CompareArgument =
     | [<Unique>] Precision of string
     | [<Unique>] Threads of int
     | [<Unique>] Trim_Memory
+    | [<Unique>] Libtorch of string
+    | [<Unique>] Tf32
     | [<Unique>] Json
 
     interface IArgParserTemplate with
@@ -276,6 +296,8 @@ type CompareArgument =
             | Precision _ -> Usage.precision
             | Threads _ -> Usage.threads
             | Trim_Memory -> Usage.trimMemory
+            | Libtorch _ -> Usage.libtorch
+            | Tf32 -> Usage.tf32
             | Json -> Usage.json
 
 [<RequireQualifiedAccess>]
@@ -307,6 +329,8 @@ type BenchArgument =
     | [<Unique>] Precision of string
     | [<Unique>] Threads of int
     | [<Unique>] Trim_Memory
+    | [<Unique>] Libtorch of string
+    | [<Unique>] Tf32
     | [<Unique>] Json
     | [<Unique; Hidden>] Worker of string
 
@@ -323,6 +347,8 @@ type BenchArgument =
             | Precision _ -> Usage.precision
             | Threads _ -> Usage.threads
             | Trim_Memory -> Usage.trimMemory
+            | Libtorch _ -> Usage.libtorch
+            | Tf32 -> Usage.tf32
             | Json -> Usage.json
             | Worker _ -> "what a child process runs"
 
@@ -331,6 +357,7 @@ type DoctorArgument =
     | [<Unique>] Device of string
     | [<Unique>] Threads of int
     | [<Unique>] Trim_Memory
+    | [<Unique>] Libtorch of string
     | [<Unique>] Json
 
     interface IArgParserTemplate with
@@ -339,6 +366,7 @@ type DoctorArgument =
             | Device _ -> Usage.device
             | Threads _ -> Usage.threads
             | Trim_Memory -> Usage.trimMemory
+            | Libtorch _ -> Usage.libtorch
             | Json -> Usage.json
 
 [<RequireQualifiedAccess>]

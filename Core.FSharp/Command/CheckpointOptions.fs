@@ -33,6 +33,8 @@ module internal CheckpointOptions =
                     (args.TryGetResult TestArgument.Precision)
                     (args.TryGetResult TestArgument.Threads)
                     (args.Contains TestArgument.Trim_Memory)
+                    (args.TryGetResult TestArgument.Libtorch)
+                    (args.Contains TestArgument.Tf32)
 
             return {
                 Checkpoint = checkpoint
@@ -67,6 +69,8 @@ module internal CheckpointOptions =
                     (args.TryGetResult PredictArgument.Precision)
                     (args.TryGetResult PredictArgument.Threads)
                     (args.Contains PredictArgument.Trim_Memory)
+                    (args.TryGetResult PredictArgument.Libtorch)
+                    (args.Contains PredictArgument.Tf32)
 
             let! csv =
                 match args.TryGetResult PredictArgument.Csv with

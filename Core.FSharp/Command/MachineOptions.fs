@@ -26,6 +26,8 @@ module internal MachineOptions =
                     (args.TryGetResult BenchArgument.Precision)
                     (args.TryGetResult BenchArgument.Threads)
                     (args.Contains BenchArgument.Trim_Memory)
+                    (args.TryGetResult BenchArgument.Libtorch)
+                    (args.Contains BenchArgument.Tf32)
 
             return {
                 BenchRequest.Models = [| for model in models -> model.Name |]
@@ -45,4 +47,6 @@ module internal MachineOptions =
             None
             (args.TryGetResult DoctorArgument.Threads)
             (args.Contains DoctorArgument.Trim_Memory)
+            (args.TryGetResult DoctorArgument.Libtorch)
+            false
         |> Result.map (fun machine -> { DoctorRequest.Machine = machine; Json = args.Contains DoctorArgument.Json })

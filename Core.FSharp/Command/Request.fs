@@ -65,6 +65,10 @@ type MachineRequest = {
     Threads: int
     /// Leaves the C library's allocator as it is.
     TrimMemory: bool
+    /// Folder of the libtorch to use; empty where none is named.
+    Libtorch: string
+    /// Products of float32 numbers in TF32.
+    Tf32: bool
 }
 
 /// A model by name. An empty name stands for the default, or for what a checkpoint says of itself.

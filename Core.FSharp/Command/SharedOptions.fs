@@ -21,13 +21,28 @@ module internal SharedOptions =
             results
             (Ok [])
 
-    let machine device precision threads trim =
+    let machine device precision threads trim libtorch tf32 =
         check {
             let! device = Value.device (Option.defaultValue "auto" device)
             let! precision = Value.precision (Option.defaultValue "float32" precision)
             let! threads = threads |> Option.map (Value.atLeast 1 "--threads") |> Option.defaultValue (Ok 0)
 
-            return { Device = device; Precision = precision; Threads = threads; TrimMemory = trim }
+            do!
+                if tf32 && precision <> Precision.Float32 then
+                    Error "--tf32 is a way to multiply float32 numbers: leave --precision out"
+                elif tf32 && (device = "cpu" || device = "mps") then
+                    Error $"--tf32 is for NVIDIA GPUs: --device is {device}"
+                else
+                    Ok()
+
+            return {
+                Device = device
+                Precision = precision
+                Threads = threads
+                TrimMemory = trim
+                Libtorch = Option.defaultValue "" libtorch
+                Tf32 = tf32
+            }
         }
 
     let data source valSize splitSeed limits =

@@ -47,6 +47,8 @@ module internal TrainOptions =
                     (args.TryGetResult TrainArgument.Precision)
                     (args.TryGetResult TrainArgument.Threads)
                     (args.Contains TrainArgument.Trim_Memory)
+                    (args.TryGetResult TrainArgument.Libtorch)
+                    (args.Contains TrainArgument.Tf32)
 
             let! monitor =
                 monitor
@@ -108,6 +110,8 @@ module internal TrainOptions =
                     (args.TryGetResult CompareArgument.Precision)
                     (args.TryGetResult CompareArgument.Threads)
                     (args.Contains CompareArgument.Trim_Memory)
+                    (args.TryGetResult CompareArgument.Libtorch)
+                    (args.Contains CompareArgument.Tf32)
 
             let! monitor = monitor None None None
 

@@ -24,6 +24,8 @@ public static class BenchRequests
             "--threads",
             Number(ThreadsOf(request)),
         ];
+        if (request.Machine.Libtorch.Length > 0)
+            arguments.AddRange(["--libtorch", request.Machine.Libtorch]);
         if (worker != BenchWorker.Own)
             return arguments;
         arguments.AddRange([
@@ -34,6 +36,8 @@ public static class BenchRequests
         ]);
         if (request.Machine.TrimMemory)
             arguments.Add("--trim-memory");
+        if (request.Machine.Tf32)
+            arguments.Add("--tf32");
         return arguments;
     }
 

@@ -25,14 +25,14 @@ public static class BenchWorker
 
     public static int Run(BenchRequest request)
     {
-        var placement = request.Worker == Own ? Machine.Prepare(request.Machine) : Plainly(request.Machine.Threads);
+        var placement = request.Worker == Own ? Machine.Prepare(request.Machine) : Plainly(request.Machine);
         var model = Models.Find(Requests.Named(request.Models[0]), 0);
         var plan = Models.Plan(model, BenchRequests.Input);
         using var workload =
             request.Worker == Own
                 ? Workloads.Own(model, plan, placement, request.BatchSize)
                 : Workloads.Plain(model, plan, request.BatchSize);
-        Answer($"{__version__}");
+        Answer($"{Loaded.Version.Number}");
         while (Console.In.ReadLine()?.Split(' ') is [var what, .. var arguments])
         {
             var seconds = arguments.Length > 0 ? double.Parse(arguments[0], CultureInfo.InvariantCulture) : 0;
@@ -107,10 +107,10 @@ public static class BenchWorker
         return Math.Pow(MatmulSide, 3) / 1e9 * Rate(seconds, () => a.mm(b).Dispose());
     }
 
-    private static Placement Plainly(int threads)
+    private static Placement Plainly(MachineRequest request)
     {
-        InitializeDeviceType(DeviceType.CPU);
-        Threads.Use(threads);
+        Libtorch.Load(request.Libtorch);
+        Threads.Use(request.Threads);
         return Placements.For(CPU, Precision.Float32);
     }
 

@@ -11,6 +11,9 @@ namespace Hybrid.Host.Commands;
 /// <summary><c>doctor</c>: what was found on this machine, and what to do about what is missing.</summary>
 public static class DoctorCommand
 {
+    private const string LibtorchAdvice =
+        "--libtorch DIR and HYBRID_LIBTORCH name the folder of a libtorch, such as torch/lib of a PyTorch; see docs/gpu.md";
+
     public static int Run(DoctorRequest request)
     {
         var output = new Output(request.Json);
@@ -21,9 +24,13 @@ public static class DoctorCommand
             new("system", $"{RuntimeInformation.OSDescription} ({RuntimeInformation.OSArchitecture})"),
             new("cores", $"{Environment.ProcessorCount}"),
             new("memory", $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (1 << 30)} GiB"),
+            new(
+                "torchsharp",
+                $"{VersionOf(typeof(TorchSharp.torch).Assembly)}, made for libtorch {LibtorchVersion.Wanted}"
+            ),
             Shim(),
         };
-        var healthy = Libtorch(facts, request.Machine);
+        var healthy = Tensors(facts, request.Machine);
         facts.Add(Data());
 
         var table = new Table().Border(TableBorder.Simple).HideHeaders().AddColumn("").AddColumn("").AddColumn("");
@@ -58,29 +65,47 @@ public static class DoctorCommand
         };
     }
 
-    private static bool Libtorch(List<DoctorFact> facts, MachineRequest request)
+    private static bool Tensors(List<DoctorFact> facts, MachineRequest request)
     {
         try
         {
             var placement = Machine.Prepare(request);
-            facts.Add(new("torchsharp", VersionOf(typeof(TorchSharp.torch).Assembly)));
-            facts.Add(new("libtorch", $"{__version__}"));
-            facts.Add(new("device", placement.Device.ToString(), Device()));
+            facts.Add(Libtorch());
+            facts.Add(Device(placement.Device));
             facts.Add(new("threads", $"{get_num_threads()}"));
             facts.Add(Memory());
             return true;
         }
         catch (Exception error) when (error is WorkException or RequestException)
         {
-            facts.Add(new("libtorch", error.Message, "the first lines above say what this machine has"));
+            if (Loaded.File is null)
+                facts.Add(new("libtorch", error.Message, LibtorchAdvice));
+            else
+                facts.AddRange([Libtorch(), new("device", error.Message)]);
             return false;
         }
     }
 
-    private static string? Device() =>
-        cuda.is_available() || mps_is_available()
-            ? null
-            : "no GPU in use; with an NVIDIA GPU build with -p:Libtorch=cuda";
+    private static DoctorFact Libtorch() => new("libtorch", $"{Loaded.Version}, {Loaded.File ?? "beside the program"}");
+
+    private static DoctorFact Device(Device device)
+    {
+        if (device.type != TorchSharp.DeviceType.CUDA)
+            return new(
+                "device",
+                device.ToString(),
+                mps_is_available() ? null : $"no GPU in use: {Machine.WhyNoCuda()}"
+            );
+        // To see its memory something must be there.
+        using var touch = zeros(1, device: device);
+        var memory = CudaDriver.Memory is { } it ? $", {Gibibytes(it.Free)} of {Gibibytes(it.Total)} free" : "";
+        return new(
+            "device",
+            $"{device}, {CudaDriver.NameOf(Math.Max(0, device.index))}{memory}, driver for CUDA {CudaDriver.Supports}"
+        );
+    }
+
+    private static string Gibibytes(long bytes) => $"{bytes / (double)(1 << 30):F1} GiB";
 
     private static DoctorFact Memory() =>
         Allocator.State switch

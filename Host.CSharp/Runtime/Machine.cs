@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace Hybrid.Host.Runtime;
 
-/// <summary>The machine made ready for a request: allocator, threads, device.</summary>
+/// <summary>The machine made ready for a request: allocator, libtorch, threads, device.</summary>
 public static class Machine
 {
     /// <summary>Prepares the process and says where tensors are to be. Nothing else may touch libtorch before.</summary>
@@ -14,13 +14,15 @@ public static class Machine
         if (!request.TrimMemory)
             Allocator.KeepMemory();
         Threads.WaitBriefly();
-        LoadLibtorch();
+        Libtorch.Load(request.Libtorch);
         Threads.Use(request.Threads);
-        return Placements.For(Choose(request.Device), request.Precision);
+        var device = Choose(request.Device);
+        UseTf32(request.Tf32, device);
+        return Placements.For(device, request.Precision);
     }
 
     /// <summary>The device that a request names; <c>auto</c> takes CUDA or MPS where there is one.</summary>
-    /// <exception cref="RequestException">It is not to be had here; the message says what is.</exception>
+    /// <exception cref="RequestException">It is not to be had here; the message says why.</exception>
     public static Device Choose(string name)
     {
         if (name == "auto")
@@ -30,30 +32,44 @@ public static class Machine
         if (name == "cpu")
             return CPU;
         if (name == "mps")
-            return mps_is_available() ? MPS : throw Missing("mps", "an Apple GPU");
+            return mps_is_available() ? MPS : throw Missing("mps", "it needs an Apple GPU");
         if (!cuda.is_available())
-            throw Missing(name, "an NVIDIA GPU, its driver and a CUDA build of libtorch (-p:Libtorch=cuda)");
+            throw Missing(name, WhyNoCuda());
         var number = name.Length > 5 ? int.Parse(name.AsSpan(5)) : 0;
         var count = cuda.device_count();
         return number < count
             ? new Device(DeviceType.CUDA, number)
-            : throw new RequestException($"there is no device {name}: this machine has cuda:0 to cuda:{count - 1}");
+            : throw new RequestException(
+                $"there is no device {name}: this machine has "
+                    + (count == 1 ? "cuda:0 alone" : $"cuda:0 to cuda:{count - 1}")
+            );
     }
 
-    private static RequestException Missing(string device, string needs) =>
-        new($"device {device} is not to be had here: it needs {needs}. 'hybrid doctor' says what was found");
-
-    /// <exception cref="WorkException">libtorch does not load.</exception>
-    private static void LoadLibtorch()
+    /// <summary>What keeps this process from computing on an NVIDIA GPU.</summary>
+    public static string WhyNoCuda()
     {
-        try
-        {
-            InitializeDeviceType(DeviceType.CPU);
-        }
-        catch (Exception error)
-        {
-            var reason = (error.InnerException ?? error).Message.Split('\n')[0];
-            throw new WorkException($"libtorch does not load: {reason}. 'hybrid doctor' says more", error);
-        }
+        if (!Loaded.HasCuda)
+            return $"the libtorch in use{(Libtorch.Folder is { } folder ? $" ('{folder.Path}')" : "")} is built for the "
+                + "CPU alone; build with -p:Libtorch=cuda, or name a libtorch that has CUDA with --libtorch";
+        if (CudaDriver.Supports is not { } driver)
+            return $"no NVIDIA driver is installed ({CudaDriver.File} does not load)";
+        if (Loaded.Version.Cuda is { } built && driver < Version.Parse(built))
+            return $"the NVIDIA driver runs CUDA up to {driver}, and libtorch is built for {built}: update the driver";
+        return CudaDriver.Devices == 0
+            ? "the NVIDIA driver shows this process no GPU (is CUDA_VISIBLE_DEVICES set?)"
+            : "CUDA does not start; nvidia-smi says more";
     }
+
+    /// <summary>libtorch by itself would round float32 to TF32 in convolutions and not in matrix products; here both
+    /// do as asked.</summary>
+    private static void UseTf32(bool wanted, Device device)
+    {
+        if (wanted && device.type != DeviceType.CUDA)
+            throw new RequestException($"--tf32 is for NVIDIA GPUs, and the device is {device}");
+        backends.cuda.matmul.allow_tf32 = wanted;
+        backends.cudnn.allow_tf32 = wanted;
+    }
+
+    private static RequestException Missing(string device, string reason) =>
+        new($"device {device} is not to be had here: {reason}");
 }

@@ -29,13 +29,11 @@ module Executable =
     /// A command line as it is typed; nothing in it is quoted.
     let words (line: string) = line.Split([| ' ' |], StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
 
-    let start (folder: string) (arguments: string list) =
-        let executable = Path.Combine(AppContext.BaseDirectory, "hybrid.dll")
-
+    let private launch (program: string) (folder: string) (arguments: string list) =
         let info =
             ProcessStartInfo(
-                "dotnet",
-                executable :: arguments,
+                program,
+                arguments,
                 WorkingDirectory = folder,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
@@ -43,10 +41,17 @@ module Executable =
             )
 
         let work =
-            Process.Start info |> Option.ofObj |> Option.defaultWith (fun () -> failtest "dotnet did not start")
+            Process.Start info
+            |> Option.ofObj
+            |> Option.defaultWith (fun () -> failtest $"{program} did not start")
 
         work.StandardInput.Close()
         work
+
+    let private startAs executable folder arguments = launch "dotnet" folder (executable :: arguments)
+
+    let start (folder: string) (arguments: string list) =
+        startAs (Path.Combine(AppContext.BaseDirectory, "hybrid.dll")) folder arguments
 
     let finish (work: Process) =
         use work = work
@@ -63,6 +68,12 @@ module Executable =
 
     /// Runs to the end in `folder`.
     let run folder arguments = start folder arguments |> finish
+
+    /// The same, of a copy of the executable.
+    let runAs (executable: string) folder arguments = startAs executable folder arguments |> finish
+
+    /// Another program, run to its end.
+    let tool program arguments = launch program AppContext.BaseDirectory arguments |> finish
 
     /// Runs to the end and expects success; what the process said otherwise is the failure's message.
     let succeed folder arguments =

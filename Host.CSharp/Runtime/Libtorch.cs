@@ -1,0 +1,53 @@
+using TorchSharp;
+
+namespace Hybrid.Host.Runtime;
+
+/// <summary>Which libtorch TorchSharp gets: the one beside the program, or the one in a folder that is named.</summary>
+public static class Libtorch
+{
+    /// <summary>Names a folder where no option does.</summary>
+    public const string Variable = "HYBRID_LIBTORCH";
+
+    /// <summary>The folder in use; null for the libtorch beside the program.</summary>
+    public static LibtorchFolder? Folder { get; private set; }
+
+    /// <summary>To be called before anything else touches libtorch.</summary>
+    /// <param name="named">Empty for what the environment names, if anything.</param>
+    /// <exception cref="RequestException">There is no libtorch that TorchSharp can use.</exception>
+    /// <exception cref="WorkException">It does not load.</exception>
+    public static void Load(string named)
+    {
+        var place = named.Length > 0 ? named : Environment.GetEnvironmentVariable(Variable) ?? "";
+        if (place.Length > 0)
+            Use(LibtorchFolder.Find(place));
+        else if (!IsBeside)
+            throw new RequestException(
+                $"there is no libtorch beside this program: name one with --libtorch DIR or in {Variable}"
+            );
+        try
+        {
+            torch.InitializeDeviceType(DeviceType.CPU);
+        }
+        catch (Exception error)
+        {
+            var reason = Loaded.Reason(error.InnerException ?? error);
+            throw new WorkException($"libtorch does not load: {reason}. 'hybrid doctor' says more", error);
+        }
+    }
+
+    /// <summary>Whether the program brings a libtorch. What the system has elsewhere is not looked for: it is seldom of
+    /// the version that TorchSharp needs.</summary>
+    private static bool IsBeside =>
+        ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "")
+            .Split(Path.PathSeparator)
+            .Append(AppContext.BaseDirectory)
+            .Any(folder => File.Exists(Path.Combine(folder, LibtorchFolder.FileOf("torch_cpu"))));
+
+    private static void Use(LibtorchFolder folder)
+    {
+        if (!LibtorchContext.IsHere)
+            throw new OtherLibtorchException(folder);
+        folder.Load();
+        Folder = folder;
+    }
+}
