@@ -49,6 +49,7 @@ let private inside = [
     Commands.RecipeOptionTests.tests
     Callbacks.TensorBoardFormatTests.tests
     Callbacks.TensorBoardTests.tests
+    Callbacks.ModelCheckpointTests.tests
 ]
 
 /// Those that start the executable. One process at a time: each uses all cores, and together they would only wait for

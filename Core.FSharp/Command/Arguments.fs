@@ -50,6 +50,9 @@ type TrainArgument =
     | [<Unique>] Init of string
     | [<Unique>] Resume of string option
     | [<Unique>] Save_Every of int
+    | [<Unique>] Save_Top_K of int
+    | [<Unique>] Save_Full_State
+    | [<Unique>] No_Save_Last
     | [<Unique>] Epochs of int
     | [<Unique>] Max_Steps of int64
     | [<Unique>] Batch_Size of int
@@ -78,6 +81,7 @@ type TrainArgument =
     | [<Unique>] Monitor of string
     | [<Unique>] Mode of string
     | [<Unique>] Patience of int
+    | [<Unique>] Min_Delta of float
     | [<Unique>] Log_Every of int
     | [<Unique>] Out of string
     | [<Unique>] Seed of int64
@@ -103,8 +107,12 @@ type TrainArgument =
             | Model _ -> Usage.model
             | Hparam _ -> Usage.hparam
             | Resume _ ->
-                "go on with a run that was cut off: its folder, or the latest below --out; all else is as it was started"
-            | Save_Every _ -> "steps between two saves of the run's whole state (default: 100; also after each epoch)"
+                "go on with a run that was cut off: its folder, the latest below --out, or one of its checkpoints with full state (what came later is undone); all else is as it was started"
+            | Save_Every _ -> "steps between two saves of the run's last state (default: 100; also after each epoch)"
+            | Save_Top_K _ ->
+                "keep the checkpoints of the N best epochs by the monitored metric (default: 1; 0 none, -1 all)"
+            | Save_Full_State -> "these hold all that --resume needs (default: the weights alone)"
+            | No_Save_Last -> "do not keep the run's last state, from which it could be resumed"
             | Init _ ->
                 "start from the weights of this checkpoint; its last layer starts anew where it has another number of classes"
             | Epochs _ -> "times through the training images (default: CIFAR 180, folder 30, shapes 8)"
@@ -138,6 +146,7 @@ type TrainArgument =
             | Monitor _ -> "what the best checkpoint is best in: val_acc (default), val_loss, train_acc, train_loss"
             | Mode _ -> "max or min (default: what suits the monitored metric)"
             | Patience _ -> "end after this many epochs without a better monitored metric"
+            | Min_Delta _ -> "by how much it must be better for --patience (default: 0)"
             | Log_Every _ -> "steps between two records of the training loss (default: 50)"
             | Out _ -> "folder that the run's folder version_N is made in (default: runs/MODEL)"
             | Seed _ -> Usage.seed

@@ -81,6 +81,8 @@ type MonitorRequest = {
     HigherIsBetter: bool
     /// Epochs without a better value after which the run ends; 0 for never.
     Patience: int
+    /// By how much a value has to beat the best for that; an improvement of just this much is none.
+    MinDelta: float
 } with
 
     /// Whether a value beats the best so far. What was not measured (NaN) beats nothing and is beaten by anything.
@@ -90,6 +92,23 @@ type MonitorRequest = {
         elif monitor.HigherIsBetter then value > best
         else value < best
 
+    /// Whether a value is so much better than the best so far that waiting was worth it.
+    member monitor.IsProgress(value: float, best: float) =
+        let handicap = if monitor.HigherIsBetter then -monitor.MinDelta else monitor.MinDelta
+        monitor.IsBetter(value + handicap, best)
+
+/// What of a run is kept in checkpoints.
+type SaveRequest = {
+    /// Epochs to keep a checkpoint of, the best by the monitored metric; -1 for all.
+    TopK: int
+    /// They hold the whole state of the run, not the weights alone.
+    FullState: bool
+    /// Keeps the last state of the run as well.
+    Last: bool
+    /// Steps between two saves of the last state.
+    Every: int
+}
+
 type TrainRequest = {
     Data: DataRequest
     Model: ModelRequest
@@ -98,8 +117,7 @@ type TrainRequest = {
     Monitor: MonitorRequest
     /// Empty for none.
     Init: string
-    /// Steps between two saves of the whole state.
-    SaveEvery: int
+    Save: SaveRequest
     /// Empty for the default.
     Out: string
     Json: bool

@@ -86,7 +86,7 @@ module internal SharedOptions =
         all (List.map Value.pair hparams)
         |> Result.map (fun pairs -> { Name = Option.defaultValue "" name; Hparams = Array.ofList pairs })
 
-    let monitor metric mode patience =
+    let monitor metric mode patience minDelta =
         check {
             let! metric =
                 Value.oneOf
@@ -99,9 +99,19 @@ module internal SharedOptions =
                 | Some mode -> Value.oneOf "mode" [ "max", true; "min", false ] mode
                 | None -> Ok(metric.EndsWith "acc")
 
+            let! delta =
+                match patience, minDelta with
+                | None, Some _ -> Error "--min-delta is of --patience, which is missing"
+                | _, given -> Option.defaultValue 0.0 given |> Value.within 0.0 Double.MaxValue "--min-delta"
+
             let! patience = patience |> Option.map (Value.atLeast 1 "--patience") |> Option.defaultValue (Ok 0)
 
-            return { Metric = metric; HigherIsBetter = higher; Patience = patience }
+            return {
+                Metric = metric
+                HigherIsBetter = higher
+                Patience = patience
+                MinDelta = delta
+            }
         }
 
     let optional (read: 'a -> Result<'b, string>) (given: 'a option) : Result<'b option, string> =

@@ -55,9 +55,10 @@ module internal TrainOptions =
                     (args.TryGetResult TrainArgument.Monitor)
                     (args.TryGetResult TrainArgument.Mode)
                     (args.TryGetResult TrainArgument.Patience)
+                    (args.TryGetResult TrainArgument.Min_Delta)
 
             let! changes = RecipeOptions.changes args
-            let! saveEvery = Value.atLeast 1 "--save-every" (args.GetResult(TrainArgument.Save_Every, 100))
+            let! save = SaveOptions.save args
 
             return {
                 Data = data
@@ -66,7 +67,7 @@ module internal TrainOptions =
                 Changes = changes
                 Monitor = monitor
                 Init = args.GetResult(TrainArgument.Init, "")
-                SaveEvery = saveEvery
+                Save = save
                 Out = args.GetResult(TrainArgument.Out, "")
                 Json = args.Contains TrainArgument.Json
                 Arguments = arguments
@@ -113,7 +114,7 @@ module internal TrainOptions =
                     (args.TryGetResult CompareArgument.Libtorch)
                     (args.Contains CompareArgument.Tf32)
 
-            let! monitor = monitor None None None
+            let! monitor = monitor None None None None
 
             return {
                 Models = [| for model in models -> model.Name |]
@@ -130,7 +131,7 @@ module internal TrainOptions =
                     }
                     Monitor = monitor
                     Init = ""
-                    SaveEvery = 100
+                    Save = SaveOptions.usual
                     Out = args.GetResult(CompareArgument.Out, "")
                     Json = args.Contains CompareArgument.Json
                     Arguments = [||]

@@ -4,7 +4,8 @@ using Hybrid.Command;
 
 namespace Hybrid.Host.Callbacks;
 
-/// <summary>Ends a run whose monitored metric has not become better for some epochs.</summary>
+/// <summary>Ends a run whose monitored metric has not become better, by more than the least change that counts, for
+/// some epochs.</summary>
 public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback, IStateful
 {
     private double _best = double.NaN;
@@ -30,7 +31,7 @@ public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback, IStat
         // Nothing was measured, so nothing can have failed to improve.
         if (double.IsNaN(now))
             return;
-        if (monitor.IsBetter(now, _best))
+        if (monitor.IsProgress(now, _best))
             (_best, _waited) = (now, 0);
         else
             _waited++;

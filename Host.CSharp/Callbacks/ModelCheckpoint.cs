@@ -8,7 +8,7 @@ namespace Hybrid.Host.Callbacks;
 /// Keeps a checkpoint of each of the best epochs by the monitored metric; where that is never measured, of the last
 /// epochs. A newcomer has to be strictly better than the worst that is kept, which then goes.
 /// </summary>
-/// <param name="count">How many to keep.</param>
+/// <param name="count">How many to keep: -1 for all, 0 for none.</param>
 /// <param name="write">Writes the checkpoint of this moment, which is the end of the epoch, to a file.</param>
 public sealed class ModelCheckpoint(
     MonitorRequest monitor,
@@ -22,12 +22,12 @@ public sealed class ModelCheckpoint(
 
     private readonly List<string> _doomed = [];
 
-    /// <summary>The best epoch; null before the first has ended.</summary>
+    /// <summary>The best epoch, or the last where none is kept; null before the first has ended.</summary>
     public EpochMetrics? Best =>
         _kept.TrueForAll(it => double.IsNaN(it.Named(monitor.Metric))) ? _kept.LastOrDefault() : _kept.MaxBy(Merit);
 
-    /// <summary>Its checkpoint.</summary>
-    public string? File => Best is { } best ? FileOf(best) : null;
+    /// <summary>Its checkpoint, if it is kept.</summary>
+    public string? File => count != 0 && Best is { } best ? FileOf(best) : null;
 
     public string Name => "model_checkpoint";
 
@@ -38,7 +38,8 @@ public sealed class ModelCheckpoint(
     {
         _kept.Clear();
         _kept.AddRange(saved["kept"].Deserialize<EpochMetrics[]>(EpochMetrics.Json)!);
-        _kept.RemoveAll(it => !System.IO.File.Exists(FileOf(it)));
+        if (count != 0)
+            _kept.RemoveAll(it => !System.IO.File.Exists(FileOf(it)));
         var later = Directory.GetFiles(folder, "epoch=*-step=*.safetensors").Except(_kept.Select(FileOf));
         foreach (var file in later)
             System.IO.File.Delete(file);
@@ -54,6 +55,12 @@ public sealed class ModelCheckpoint(
 
     protected override void OnEpoch(EpochMetrics metrics)
     {
+        if (count == 0)
+        {
+            _kept.Clear();
+            _kept.Add(metrics);
+            return;
+        }
         var full = _kept.Count == count;
         var worst = full ? _kept.MinBy(Merit)! : null;
         if (worst is not null && !Replaces(metrics, worst))

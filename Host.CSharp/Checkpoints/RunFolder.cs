@@ -73,6 +73,28 @@ public sealed class RunFolder : IDisposable
             );
     }
 
+    /// <summary>The run that one of whose checkpoints this is.</summary>
+    /// <exception cref="RequestException">It lies in no run's folder.</exception>
+    public static RunFolder Around(string checkpoint)
+    {
+        var checkpoints = new FileInfo(checkpoint).Directory!;
+        if (
+            checkpoints is not { Name: "checkpoints", Parent: { } root }
+            || !File.Exists(Path.Combine(root.FullName, "metrics.csv"))
+        )
+            throw new RequestException(
+                $"--resume: '{checkpoint}' lies in no run: expected a folder {Prefix}N with its logs, and the file in checkpoints/ there"
+            );
+        return new RunFolder(root.FullName, FreshFolders.Before(root.FullName)) { _kept = true };
+    }
+
+    /// <summary>Makes another checkpoint of the run its last state.</summary>
+    public void ReturnTo(string checkpoint)
+    {
+        using var source = File.OpenRead(checkpoint);
+        AtomicFile.Write(Last, source.CopyTo);
+    }
+
     /// <summary>Writes what decides the run as <c>hparams.yaml</c>.</summary>
     public void WriteHyperParameters(JsonObject hyperParameters, string data, DataRequest request)
     {

@@ -53,10 +53,10 @@ public sealed class RunSnapshot(TrainRequest request, Fit fit, JsonObject hyperP
     /// <summary>Puts back what <see cref="WriteState"/> wrote, but for the place, which a run begins with.</summary>
     public void Restore(SavedRun saved, IEnumerable<IStateful> callbacks)
     {
-        var (moments, weights) = TrainedModel.Divide(saved.File.Tensors);
-        ModuleTensors.Write(fit.Network, weights, saved.Path);
+        var (moments, weights) = TrainedModel.Divide(saved.Checkpoint.Tensors);
+        ModuleTensors.Write(fit.Network, weights, saved.Source);
         var views = fit.OptimizerTensors;
-        ModuleTensors.Write(views, moments, saved.Path);
+        ModuleTensors.Write(views, moments, saved.Source);
         foreach (var (_, view) in views)
             view.Dispose();
         foreach (var callback in callbacks)

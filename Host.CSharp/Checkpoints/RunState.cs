@@ -41,7 +41,9 @@ public sealed record RunState(
         {
             // Told below with the same words as a file that says nothing.
         }
-        throw new WorkException($"'{path}' holds no state of a run to go on from");
+        throw new WorkException(
+            $"'{path}' holds no state of a run to go on from: --init starts a new run from its weights"
+        );
     }
 }
 

@@ -1,17 +1,19 @@
 namespace Hybrid.Host.Checkpoints;
 
 /// <summary>A run that can be taken up again.</summary>
-/// <param name="Path">The file that its state was read from.</param>
-public sealed record SavedRun(RunFolder Folder, string Path, Checkpoint File, RunState State)
+/// <param name="Source">The file that its state was read from.</param>
+public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkpoint, RunState State)
 {
-    /// <summary>Finds a run by its folder or one above it, and reads its last state.</summary>
+    /// <summary>Finds a run by one of its checkpoints, its folder, or a folder above that, and reads the state: the
+    /// checkpoint's, else the last.</summary>
     /// <exception cref="Runtime.RequestException">There is none.</exception>
     /// <exception cref="Runtime.WorkException">The file is broken, or holds no state.</exception>
     public static SavedRun Find(string place)
     {
-        var folder = RunFolder.Find(place);
+        var folder = File.Exists(place) ? RunFolder.Around(place) : RunFolder.Find(place);
+        var path = File.Exists(place) ? Path.GetFullPath(place) : folder.Last;
         AtomicFile.Sweep(folder.Checkpoints);
-        var file = CheckpointFile.Read(folder.Last);
-        return new SavedRun(folder, folder.Last, file, RunState.Read(folder.Last, file));
+        var file = CheckpointFile.Read(path);
+        return new SavedRun(folder, path, file, RunState.Read(path, file));
     }
 }

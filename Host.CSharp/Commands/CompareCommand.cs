@@ -87,4 +87,4 @@ public static class CompareCommand
 public sealed record CompareResult(IReadOnlyList<CompareRow> Models);
 
 /// <summary>One model of a comparison.</summary>
-public sealed record CompareRow(string Model, double? ValAcc, double? TestAcc, long NumParams, string Checkpoint);
+public sealed record CompareRow(string Model, double? ValAcc, double? TestAcc, long NumParams, string? Checkpoint);

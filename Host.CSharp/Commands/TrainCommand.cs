@@ -41,7 +41,7 @@ public static class TrainCommand
         if (Directory.Exists(saved.State.WorkingFolder))
             Directory.SetCurrentDirectory(saved.State.WorkingFolder);
         if (CommandLine.Read([.. saved.State.Arguments]) is not Request.Train { Item: var train })
-            throw new WorkException($"'{saved.Path}' does not hold the command line that started its run");
+            throw new WorkException($"'{saved.Source}' does not hold the command line that started its run");
         var placement = Machine.Prepare(train.Machine);
         using var data = new LoadedData(train.Data, output);
         using var run = new TrainingRun(train, data, placement, output, [], saved);

@@ -7,7 +7,7 @@ public sealed record TrainResult(
     long NumParams,
     int Epochs,
     long Steps,
-    string BestCheckpoint,
+    string? BestCheckpoint,
     int BestEpoch,
     double TrainLoss,
     double? ValAcc,

@@ -16,6 +16,7 @@ public sealed class TrainingRun : IDisposable
 
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly Stack<IDisposable> _owned = new();
+    private readonly TrainRequest _request;
     private readonly LoadedData _data;
     private readonly Output _output;
     private readonly Model _model;
@@ -40,7 +41,7 @@ public sealed class TrainingRun : IDisposable
         SavedRun? saved = null
     )
     {
-        (_data, _output) = (data, output);
+        (_request, _data, _output) = (request, data, output);
         try
         {
             _model = ModelFor(request, data);
@@ -59,7 +60,7 @@ public sealed class TrainingRun : IDisposable
                 hyperParameters,
                 new TrainedOn(data.Train.Shape, data.Train.Classes, data.Normalisation, data.Name)
             );
-            _best = new ModelCheckpoint(request.Monitor, 1, _folder.Checkpoints, SaveBest);
+            _best = new ModelCheckpoint(request.Monitor, request.Save.TopK, _folder.Checkpoints, SaveBest);
             _throughput = new Throughput(_recipe.BatchSize);
             _progress = new ProgressDisplay(output);
             _watch = new TrainingWatch(Callbacks(request, plan, hyperParameters, own), start);
@@ -81,21 +82,14 @@ public sealed class TrainingRun : IDisposable
         Announce();
         _progress.Around(() => _watch.Follow(_fit));
         if (Interrupt.Asked)
-        {
-            SaveState();
-            _folder.Keep();
-            throw new OperationCanceledException(
-                $"interrupted after {_watch.Steps} steps; go on with: hybrid train --resume {_folder.Root}"
+            throw Interrupted();
+        if (_best.File is null && _watch.Diverged is { } where)
+            throw new WorkException(
+                $"training diverged: the {where.Metric} of step {where.Step} is {where.Loss}; try a lower --lr"
             );
-        }
-        if (_best.File is not { } file || _best.Best is not { } best)
-            throw _watch.Diverged is { } where
-                ? new WorkException(
-                    $"training diverged: the {where.Metric} of step {where.Step} is {where.Loss}; try a lower --lr"
-                )
-                : new WorkException("the run ended before its first epoch: nothing was kept");
-
-        ModuleTensors.Write(_network, CheckpointFile.Read(file).Tensors, file);
+        var best = _best.Best ?? throw new WorkException("the run ended before its first epoch: nothing was kept");
+        if (_best.File is { } file)
+            ModuleTensors.Write(_network, TrainedModel.Divide(CheckpointFile.Read(file).Tensors).Weights, file);
         var val = Evaluate(_data.Val);
         var test = Evaluate(_data.Test);
         var result = new TrainResult(
@@ -104,7 +98,7 @@ public sealed class TrainingRun : IDisposable
             Models.Summarise(_network.Plan).Params,
             _watch.Epochs,
             _watch.Steps,
-            file,
+            _best.File,
             best.Epoch,
             best.TrainLoss,
             val?.Accuracy,
@@ -146,7 +140,7 @@ public sealed class TrainingRun : IDisposable
             .. own,
             Owned(_best),
             Callback.Of(KeepFolder),
-            new StateCheckpoint(request.SaveEvery, SaveState),
+            .. request.Save.Last ? [new StateCheckpoint(request.Save.Every, SaveState)] : Array.Empty<ICallback>(),
         ];
     }
 
@@ -172,9 +166,25 @@ public sealed class TrainingRun : IDisposable
             _folder.Keep();
     }
 
-    private void SaveBest(string path, EpochMetrics metrics) => _snapshot.WriteWeights(path, metrics.Epoch);
+    private void SaveBest(string path, EpochMetrics metrics)
+    {
+        if (_request.Save.FullState)
+            _snapshot.WriteState(path, _watch.Stateful);
+        else
+            _snapshot.WriteWeights(path, metrics.Epoch);
+    }
 
     private void SaveState() => _snapshot.WriteState(_folder.Last, _watch.Stateful);
+
+    private OperationCanceledException Interrupted()
+    {
+        var soFar = $"interrupted after {_watch.Steps} steps";
+        if (!_request.Save.Last)
+            return new($"{soFar}; its last state was not to be saved");
+        SaveState();
+        _folder.Keep();
+        return new($"{soFar}; go on with: hybrid train --resume {_folder.Root}");
+    }
 
     private static Model ModelFor(TrainRequest request, LoadedData data)
     {
@@ -202,6 +212,9 @@ public sealed class TrainingRun : IDisposable
 
     private void Restore(SavedRun saved)
     {
+        // Before what came later is undone: a run that is cut off meanwhile is taken up from here again.
+        if (_request.Save.Last && saved.Source != _folder.Last)
+            _folder.ReturnTo(saved.Source);
         _snapshot.Restore(saved, _watch.Stateful);
         var threads = TorchSharp.torch.get_num_threads();
         if (saved.State.Threads != threads)
@@ -230,8 +243,10 @@ public sealed class TrainingRun : IDisposable
     {
         var val = result.ValAcc is { } v ? $"val accuracy {Output.Percent(v)}, " : "";
         var test = result.TestAcc is { } t ? $"test accuracy {Output.Percent(t)}" : "not tested";
-        _output.Line($"Best epoch {result.BestEpoch + 1}: {val}{test}");
+        var which = result.BestCheckpoint is null ? "Last" : "Best";
+        _output.Line($"{which} epoch {result.BestEpoch + 1}: {val}{test}");
         _output.Line($"{result.Seconds:F0} s, {result.ImagesPerSecond:F0} images/s in training");
-        _output.Line(result.BestCheckpoint);
+        if (result.BestCheckpoint is { } file)
+            _output.Line(file);
     }
 }

@@ -23,6 +23,12 @@ let private wrong = [
     "more classes than the data", [ "train"; "--hparam"; "num_classes=7" ], 2, [ "7"; "10" ]
     "validation of everything", [ "train"; "--val-size"; "10000" ], 2, [ "--val-size"; "10000" ]
     "batch larger than the set", [ "train"; "--batch-size"; "100000" ], 2, [ "9000"; "--batch-size" ]
+    "a least change of nothing", [ "train"; "--min-delta"; "0.1" ], 2, [ "--min-delta"; "--patience" ]
+    "fewer checkpoints than none", [ "train"; "--save-top-k"; "-2" ], 2, [ "--save-top-k"; "-1 for all" ]
+    "the last state and not",
+    [ "train"; "--save-every"; "9"; "--no-save-last" ],
+    2,
+    [ "--save-every"; "--no-save-last" ]
     "no checkpoint", [ "test" ], 2, [ "--checkpoint" ]
     "missing checkpoint", [ "test"; "--checkpoint"; "gone.safetensors" ], 2, [ "gone.safetensors" ]
     "no CUDA here", [ "train"; "--device"; "cuda:99" ], 2, [ "cuda:99" ]

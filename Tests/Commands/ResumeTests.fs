@@ -10,17 +10,24 @@ open Hybrid.Tests.Data
 let private arguments =
     Executable.words
         "train --epochs 3 --batch-size 32 --limit-train 640 --limit-val 64 --limit-test 64 --hparam \
-         num_blocks=1,1,1 --hparam c_hidden=4,8,8 --log-every 4 --save-every 7 --patience 9 --out"
+         num_blocks=1,1,1 --hparam c_hidden=4,8,8 --log-every 4 --save-every 7 --save-top-k 2 --save-full-state --patience 9 --out"
 
 /// Everything that a run leaves behind and that does not name its folder: the lines of its log, and of each checkpoint
-/// every tensor's name and digest.
+/// every tensor's name and digest, and which epochs it says are the best.
 let private left (folder: TemporaryFolder) out = [
     yield! File.ReadAllLines(folder.At(out, "version_0", "metrics.csv"))
 
     for file in Directory.GetFiles(folder.At(out, "version_0", "checkpoints")) |> Array.sort do
-        for tensor in (CheckpointFile.Read file).Tensors do
+        let checkpoint = CheckpointFile.Read file
+
+        for tensor in checkpoint.Tensors do
             let digest = SHA256.HashData tensor.Bytes.Span |> System.Convert.ToHexString
             $"{Path.GetFileName file} {tensor.Name} {digest}"
+
+        let state = RunState.Read(file, checkpoint)
+        string state.Position
+        string state.Callbacks["model_checkpoint"]
+        string state.Callbacks["early_stopping"]
 ]
 
 /// Starts a run and kills it as soon as its log has so many lines.
@@ -54,6 +61,18 @@ let tests =
                 Directory.Delete(folder.At "cut", true)
         }
 
+        test "from a checkpoint with full state it is done again as it was done" {
+            use folder = new TemporaryFolder()
+            Executable.succeed folder.Path (arguments @ [ "whole" ]) |> ignore
+            let whole = left folder "whole"
+
+            let epochs = Directory.GetFiles(folder.At("whole", "version_0", "checkpoints"), "epoch=*") |> Array.sort
+
+            Expect.equal epochs.Length 2 "the two best"
+            Executable.succeed folder.Path [ "train"; "--resume"; epochs[0] ] |> ignore
+            Expect.equal (left folder "whole") whole "the same files"
+        }
+
         test "it is taken up from another folder, and once it is complete nothing more is trained" {
             use folder = new TemporaryFolder()
             Executable.succeed folder.Path (arguments @ [ "whole" ]) |> ignore
@@ -79,12 +98,14 @@ let tests =
 
         test "what cannot be taken up is said to be so" {
             use folder = new TemporaryFolder()
+            File.WriteAllText(folder.At "file", "")
 
             for arguments, word in
                 [
                     [ "--resume"; "gone" ], "gone"
                     [ "--resume"; "." ], "last.safetensors"
                     [ "--resume"; "x"; "--lr"; "0.1" ], "--resume"
+                    [ "--resume"; "file" ], "lies in no run"
                 ] do
                 let outcome = Executable.run folder.Path ("train" :: arguments)
                 Expect.equal outcome.ExitCode 2 outcome.Err
