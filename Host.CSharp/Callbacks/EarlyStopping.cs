@@ -13,6 +13,9 @@ public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback, IStat
 
     public string Name => "early_stopping";
 
+    /// <summary>What is not becoming better, and for how long.</summary>
+    public string Reason => $"{_waited} epochs without a better {monitor.Metric}";
+
     public override bool WantsStop => monitor.Patience > 0 && _waited >= monitor.Patience;
 
     // As text, since JSON has no number for the NaN that stands for "nothing yet".

@@ -26,6 +26,7 @@ public sealed class TrainingRun : IDisposable
     private readonly RunFolder _folder;
     private readonly RunSnapshot _snapshot;
     private readonly ModelCheckpoint _best;
+    private readonly EarlyStopping _early;
     private readonly Throughput _throughput;
     private readonly ProgressDisplay _progress;
     private readonly TrainingWatch _watch;
@@ -61,6 +62,7 @@ public sealed class TrainingRun : IDisposable
                 new TrainedOn(data.Train.Shape, data.Train.Classes, data.Normalisation, data.Name)
             );
             _best = new ModelCheckpoint(request.Monitor, request.Save.TopK, _folder.Checkpoints, SaveBest);
+            _early = new EarlyStopping(request.Monitor);
             _throughput = new Throughput(_recipe.BatchSize);
             _progress = new ProgressDisplay(output);
             _watch = new TrainingWatch(Callbacks(request, plan, hyperParameters, own), start);
@@ -134,7 +136,7 @@ public sealed class TrainingRun : IDisposable
             Owned(new CsvLog(_folder.Metrics, optimizer)),
             Owned(new EpochCsv(_folder.Epochs, optimizer)),
             Owned(new TensorBoardLog(_folder.Root, optimizer, hyperParameters, Models.Graph(plan), samples)),
-            new EarlyStopping(request.Monitor),
+            _early,
             _throughput,
             _progress,
             .. own,
@@ -241,6 +243,8 @@ public sealed class TrainingRun : IDisposable
 
     private void Report(TrainResult result)
     {
+        if (_early.WantsStop)
+            _output.Line($"Ended early: {_early.Reason}");
         var val = result.ValAcc is { } v ? $"val accuracy {Output.Percent(v)}, " : "";
         var test = result.TestAcc is { } t ? $"test accuracy {Output.Percent(t)}" : "not tested";
         var which = result.BestCheckpoint is null ? "Last" : "Best";

@@ -117,8 +117,22 @@ let tests =
             let frozen = [ "--lr"; "1e-30"; "--epochs"; "9"; "--patience"; "2"; "--monitor"; "train_loss" ]
             let kept = small |> List.filter (fun word -> word <> "--epochs" && word <> "2")
             let arguments = kept @ frozen @ [ "--augment"; "none"; "--no-shuffle"; "--no-drop-last" ]
+            let outcome = Executable.succeed folder.Path arguments
+            Expect.isLessThan (outcome.Json.GetProperty("epochs").GetInt32()) 9 "ended early"
+            Expect.stringContains outcome.Err "Ended early: 2 epochs without a better train_loss" "and why"
+            // It has ended: taken up again it makes no step.
+            let again = Executable.succeed folder.Path [ "train"; "--resume"; "runs"; "--json" ]
+            let steps (outcome: Outcome) = outcome.Json.GetProperty("steps").GetInt64()
+            Expect.equal (steps again) (steps outcome) "steps"
+        }
+
+        test "without best checkpoints and without a last state, the last weights are tested" {
+            use folder = new TemporaryFolder()
+            let arguments = small @ [ "--save-top-k"; "0"; "--no-save-last" ]
             let result = (Executable.succeed folder.Path arguments).Json
-            Expect.isLessThan (result.GetProperty("epochs").GetInt32()) 9 "ended early"
+            Expect.equal (result.GetProperty("best_checkpoint").ValueKind) JsonValueKind.Null "no file"
+            Expect.equal (result.GetProperty("best_epoch").GetInt32()) 1 "the last"
+            Expect.isFalse (Directory.Exists(folder.At("runs", "version_0", "checkpoints"))) "not even a folder"
         }
 
         test "--init starts from a checkpoint's weights" {
