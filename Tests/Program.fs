@@ -49,6 +49,7 @@ let private inside = [
     Commands.RecipeOptionTests.tests
     Callbacks.TensorBoardFormatTests.tests
     Callbacks.TensorBoardTests.tests
+    Callbacks.CsvLogTests.tests
     Callbacks.ModelCheckpointTests.tests
 ]
 

@@ -83,6 +83,7 @@ type TrainArgument =
     | [<Unique>] Patience of int
     | [<Unique>] Min_Delta of float
     | [<Unique>] Log_Every of int
+    | [<Unique>] Lr_Monitor of string
     | [<Unique>] Out of string
     | [<Unique>] Seed of int64
     | [<Unique>] Device of string
@@ -148,6 +149,8 @@ type TrainArgument =
             | Patience _ -> "end after this many epochs without a better monitored metric"
             | Min_Delta _ -> "by how much it must be better for --patience (default: 0)"
             | Log_Every _ -> "steps between two records of the training loss (default: 50)"
+            | Lr_Monitor _ ->
+                "when the learning rate is logged: epoch (default: as it starts) or step (with each record of the training loss)"
             | Out _ -> "folder that the run's folder version_N is made in (default: runs/MODEL)"
             | Seed _ -> Usage.seed
             | Device _ -> Usage.device

@@ -118,6 +118,8 @@ type TrainRequest = {
     /// Empty for none.
     Init: string
     Save: SaveRequest
+    /// Logs the learning rate with every record of the training loss, not only as each epoch starts.
+    LearningRateEachStep: bool
     /// Empty for the default.
     Out: string
     Json: bool

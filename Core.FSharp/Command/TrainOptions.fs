@@ -60,6 +60,11 @@ module internal TrainOptions =
             let! changes = RecipeOptions.changes args
             let! save = SaveOptions.save args
 
+            let! rateEachStep =
+                args.TryGetResult TrainArgument.Lr_Monitor
+                |> Option.defaultValue "epoch"
+                |> Value.oneOf "interval of --lr-monitor" [ "epoch", false; "step", true ]
+
             return {
                 Data = data
                 Model = model
@@ -68,6 +73,7 @@ module internal TrainOptions =
                 Monitor = monitor
                 Init = args.GetResult(TrainArgument.Init, "")
                 Save = save
+                LearningRateEachStep = rateEachStep
                 Out = args.GetResult(TrainArgument.Out, "")
                 Json = args.Contains TrainArgument.Json
                 Arguments = arguments
@@ -132,6 +138,7 @@ module internal TrainOptions =
                     Monitor = monitor
                     Init = ""
                     Save = SaveOptions.usual
+                    LearningRateEachStep = false
                     Out = args.GetResult(CompareArgument.Out, "")
                     Json = args.Contains CompareArgument.Json
                     Arguments = [||]

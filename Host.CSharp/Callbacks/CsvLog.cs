@@ -12,10 +12,13 @@ public sealed class CsvLog : ICallback, IStateful, IDisposable
     private readonly StreamWriter _file;
     private readonly string[] _columns;
     private readonly string _rate;
+    private readonly LearningRateMonitor _monitor;
 
-    public CsvLog(string path, string optimizer)
+    /// <param name="optimizer">Its name in the column of the learning rate.</param>
+    /// <param name="monitor">When the rate is logged; null for once an epoch.</param>
+    public CsvLog(string path, string optimizer, LearningRateMonitor? monitor = null)
     {
-        _rate = $"lr-{optimizer}";
+        (_rate, _monitor) = ($"lr-{optimizer}", monitor ?? new());
         _columns = ["epoch", "step", "train_loss", "train_acc", "val_loss", "val_acc", _rate];
         Array.Sort(_columns, StringComparer.Ordinal);
         // An older file is that of the same run, which goes on.
@@ -39,11 +42,10 @@ public sealed class CsvLog : ICallback, IStateful, IDisposable
 
     public void On(TrainingEvent happened)
     {
+        if (_monitor.Read(happened) is { } seen)
+            Row(seen.Epoch, seen.Step, (_rate, seen.Rate));
         switch (happened)
         {
-            case TrainingEvent.EpochStarted e:
-                Row(e.Epoch, e.Step, (_rate, e.LearningRate));
-                break;
             case TrainingEvent.LossLogged e:
                 Row(e.Epoch, e.Step, ("train_loss", e.Loss));
                 break;

@@ -10,18 +10,21 @@ namespace Hybrid.Host.Callbacks;
 /// <param name="folder">The run's folder, which is there already.</param>
 /// <param name="optimizer">Its name in the tag of the learning rate.</param>
 /// <param name="samples">Images of the first batch.</param>
+/// <param name="monitor">When the learning rate is logged; null for once an epoch.</param>
 public sealed class TensorBoardLog(
     string folder,
     string optimizer,
     JsonObject hyperParameters,
     IReadOnlyList<GraphNode> network,
-    Samples samples
+    Samples samples,
+    LearningRateMonitor? monitor = null
 ) : ICallback, IStateful, IDisposable
 {
     private const int Columns = 8;
 
     private readonly EventFile _file = new(folder);
     private readonly string _rate = $"lr-{optimizer}";
+    private readonly LearningRateMonitor _monitor = monitor ?? new();
     private bool _resumed;
     private bool _started;
     private bool _validates;
@@ -58,8 +61,6 @@ public sealed class TensorBoardLog(
                 break;
             case TrainingEvent.EpochStarted e:
                 Begin(e.Step);
-                // Lightning's monitor hands the rate to the logger itself, so that no epoch comes with it.
-                _file.Scalar(_rate, e.Step, e.LearningRate);
                 break;
             case TrainingEvent.EpochResumed e:
                 Begin(e.Step);
@@ -74,6 +75,10 @@ public sealed class TensorBoardLog(
                 Scalars(e.Epoch, e.Step, ("val_acc", e.Accuracy), ("val_loss", e.Loss));
                 break;
         }
+
+        // Lightning's monitor hands the rate to the logger itself, so that no epoch comes with it.
+        if (_monitor.Read(happened) is { } seen)
+            _file.Scalar(_rate, seen.Step, seen.Rate);
 
         // A run that ends early by its own rules ends with an epoch; one that is broken off has no such last word.
         _complete = happened is TrainingEvent.EpochEnded or TrainingEvent.FitEnded;

@@ -130,12 +130,13 @@ public sealed class TrainingRun : IDisposable
     )
     {
         var optimizer = Training.OptimizerName(_recipe);
+        var monitor = new LearningRateMonitor(request.LearningRateEachStep ? _recipe.LogEvery : 0);
         var samples = Training.Samples(_recipe, _data.Train, ImagesToShow);
         return
         [
-            Owned(new CsvLog(_folder.Metrics, optimizer)),
+            Owned(new CsvLog(_folder.Metrics, optimizer, monitor)),
             Owned(new EpochCsv(_folder.Epochs, optimizer)),
-            Owned(new TensorBoardLog(_folder.Root, optimizer, hyperParameters, Models.Graph(plan), samples)),
+            Owned(new TensorBoardLog(_folder.Root, optimizer, hyperParameters, Models.Graph(plan), samples, monitor)),
             _early,
             _throughput,
             _progress,

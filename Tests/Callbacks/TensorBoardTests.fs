@@ -11,32 +11,8 @@ open Hybrid
 open Hybrid.Host.Callbacks
 open Tensorboard
 open Hybrid.Tests.Callbacks.EventRecords
+open Hybrid.Tests.Callbacks.Stories
 open Hybrid.Tests.Data
-
-/// The events of a run with so many steps an epoch, as the loop hands them out.
-let private story epochs steps every validates = [
-    TrainingEvent.FitStarted(epochs, steps, 0, (if validates then 1 else 0))
-
-    for epoch in 0 .. epochs - 1 do
-        let first = int64 (epoch * steps)
-        let last = first + int64 steps - 1L
-        TrainingEvent.EpochStarted(epoch, first, 0.1 / float (epoch + 1))
-
-        for step in first..last do
-            if (step + 1L) % every = 0L then
-                TrainingEvent.LossLogged(epoch, step, 2.0, 0.5)
-
-            TrainingEvent.StepEnded(epoch, step, int (step - first), 0.1 / float (epoch + 1))
-
-        TrainingEvent.EpochTrained(epoch, last, 1.5, 0.5)
-
-        if validates then
-            TrainingEvent.EpochValidated(epoch, last, 1.75, 0.25)
-
-        TrainingEvent.EpochEnded(epoch, last)
-
-    TrainingEvent.FitEnded(epochs, int64 (epochs * steps))
-]
 
 let private nothingToShow = {
     Count = 1
@@ -46,13 +22,12 @@ let private nothingToShow = {
     Augmented = [| 4uy; 5uy; 6uy |]
 }
 
-let private openIn folder =
-    let hyperParameters =
-        JsonNode.Parse """{"lr": 0.1, "inner": {"nesterov": true, "widths": [1, 2]}, "name": "x"}"""
-
-    match hyperParameters with
-    | :? JsonObject as hyperParameters -> new TensorBoardLog(folder, "SGD", hyperParameters, [||], nothingToShow)
+let private hyperParameters () =
+    match JsonNode.Parse """{"lr": 0.1, "inner": {"nesterov": true, "widths": [1, 2]}, "name": "x"}""" with
+    | :? JsonObject as hyperParameters -> hyperParameters
     | other -> failtest $"{other}"
+
+let private openIn folder = new TensorBoardLog(folder, "SGD", hyperParameters (), [||], nothingToShow)
 
 /// What the log writes of some events.
 let private logged (happened: TrainingEvent list) =
@@ -88,6 +63,18 @@ let private lightning =
                 values Kind.SimpleValue events |> List.map (fun (tag, _, _) -> tag) |> List.distinct |> List.sort
 
             Expect.equal tags [ "epoch"; "lr-SGD"; "train_acc"; "train_loss"; "val_acc"; "val_loss" ] "nothing else"
+        }
+
+        test "the rate with every record of the loss, as its monitor logs it by steps" {
+            use folder = new TemporaryFolder()
+            let monitor = LearningRateMonitor 50
+
+            using (new TensorBoardLog(folder.Path, "SGD", hyperParameters (), [||], nothingToShow, monitor)) (fun log ->
+                story 2 351 50L true |> List.iter log.On)
+
+            let _, events = events folder.Path
+            let rate step = if step < 351L then float 0.1f else float 0.05f
+            Expect.equal (curve "lr-SGD" events) [ for n in 1L .. 14L -> n * 50L - 1L, rate (n * 50L - 1L) ] "49, 99, …"
         }
 
         test "nothing about validation where there is none" {

@@ -76,7 +76,7 @@ let tests =
 
         test "logs as Lightning lays them out" {
             use folder = new TemporaryFolder()
-            Executable.succeed folder.Path small |> ignore
+            Executable.succeed folder.Path (small @ [ "--lr-monitor"; "step" ]) |> ignore
             let lines = File.ReadAllLines(folder.At("runs", "version_0", "metrics.csv"))
             Expect.equal lines[0] "epoch,lr-SGD,step,train_acc,train_loss,val_acc,val_loss" "a sorted header"
             let columns = lines[0].Split ','
@@ -95,6 +95,7 @@ let tests =
             Expect.equal (steps "train_loss") [ 3; 7; 11; 15 ] "every fourth step, counted from 0"
             Expect.equal (steps "val_acc") [ 7; 15 ] "at each epoch's last step"
             Expect.equal (steps "train_acc") [ 7; 15 ] "at each epoch's last step"
+            Expect.equal (steps "lr-SGD") [ 3; 7; 11; 15 ] "with the loss"
         }
 
         test "each run has a folder of its own, one above the highest" {
