@@ -25,6 +25,7 @@ let private inside = [
     Training.BatchTests.tests
     Training.SamplesTests.tests
     Training.ObjectiveTests.tests
+    Training.StepTests.tests
     Training.FitTests.tests
     Training.FitResultTests.tests
     Training.DiagnosisTests.tests

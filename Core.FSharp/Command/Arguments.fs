@@ -56,6 +56,7 @@ type TrainArgument =
     | [<Unique>] Epochs of int
     | [<Unique>] Max_Steps of int64
     | [<Unique>] Batch_Size of int
+    | [<Unique>] Accumulate of int
     | [<Unique>] Optimizer of string
     | [<Unique>] Lr of float
     | [<Unique>] Momentum of float
@@ -74,6 +75,8 @@ type TrainArgument =
     | [<Unique>] Final_Div_Factor of float
     | [<Unique>] Warmup_Epochs of int
     | [<Unique>] Warmup_Start of float
+    | [<Unique>] Clip_Norm of float
+    | [<Unique>] Clip_Value of float
     | [<Unique>] Label_Smoothing of float
     | [<Unique>] Augment of string
     | [<Unique>] No_Shuffle
@@ -119,6 +122,7 @@ type TrainArgument =
             | Epochs _ -> "times through the training images (default: CIFAR 180, folder 30, shapes 8)"
             | Max_Steps _ -> "end after this many steps, wherever in an epoch that is"
             | Batch_Size _ -> Usage.batchSize
+            | Accumulate _ -> "batches whose mean gradient makes one step (default: 1)"
             | Optimizer _ -> "sgd, adamw, adam, rmsprop (default: the model's published one)"
             | Lr _ -> "learning rate (default: the optimiser's: sgd 0.1, others 0.001)"
             | Momentum _ -> "of sgd (default: 0.9) and rmsprop (default: 0)"
@@ -140,6 +144,10 @@ type TrainArgument =
             | Warmup_Epochs _ ->
                 "first epochs in which the rate climbs to where the schedule begins, step by step; the schedule has the rest (default: none)"
             | Warmup_Start _ -> "share of that rate that the warm-up begins with (default: a third)"
+            | Clip_Norm _ ->
+                "scale a step's gradient down to this norm where its own is larger (default: it is taken as it is)"
+            | Clip_Value _ ->
+                "bring each number of the gradient between minus this and this (default: they are taken as they are)"
             | Label_Smoothing _ -> "share of each label spread over all classes (default: 0)"
             | Augment _ -> "tutorial (default: random flips and crops) or none"
             | No_Shuffle -> "read the training images in their order"

@@ -7,9 +7,11 @@ type RecipeChanges = {
     Epochs: int option
     MaxSteps: int64 option
     BatchSize: int option
+    Accumulate: int option
     Optimizer: OptimizerChanges
     LearningRate: float option
     Schedule: ScheduleChanges
+    Clipping: Clipping option
     LabelSmoothing: float option
     Augment: Augmentation list option
     KeepOrder: bool
@@ -25,9 +27,11 @@ module RecipeChanges =
         Epochs = None
         MaxSteps = None
         BatchSize = None
+        Accumulate = None
         Optimizer = OptimizerChanges.none
         LearningRate = None
         Schedule = ScheduleChanges.none
+        Clipping = None
         LabelSmoothing = None
         Augment = None
         KeepOrder = false
@@ -61,11 +65,13 @@ module RecipeChanges =
                 Epochs = epochs
                 MaxSteps = Option.defaultValue own.MaxSteps changes.MaxSteps
                 BatchSize = Option.defaultValue own.BatchSize changes.BatchSize
+                Accumulate = Option.defaultValue own.Accumulate changes.Accumulate
                 Objective =
                     changes.LabelSmoothing |> Option.map Objective.CrossEntropy |> Option.defaultValue own.Objective
                 Optimizer = optimizer
                 LearningRate = rate
                 Schedule = schedule
+                Clipping = Option.orElse own.Clipping changes.Clipping
                 Augment = Option.defaultValue own.Augment changes.Augment
                 Shuffle = own.Shuffle && not changes.KeepOrder
                 DropLast = own.DropLast && not changes.KeepLast

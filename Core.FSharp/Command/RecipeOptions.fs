@@ -69,14 +69,27 @@ module internal RecipeOptions =
             }
         }
 
+    let private clipping (args: ParseResults<TrainArgument>) =
+        check {
+            let! norm = args.TryGetResult TrainArgument.Clip_Norm |> optional (Value.positive "--clip-norm")
+            let! value = args.TryGetResult TrainArgument.Clip_Value |> optional (Value.positive "--clip-value")
+
+            return!
+                match norm, value with
+                | Some _, Some _ -> Error "--clip-norm and --clip-value: expected one of them"
+                | norm, value -> Option.map Clipping.Norm norm |> Option.orElse (Option.map Clipping.Value value) |> Ok
+        }
+
     let changes (args: ParseResults<TrainArgument>) =
         check {
             let! epochs = args.TryGetResult TrainArgument.Epochs |> optional (Value.atLeast 1 "--epochs")
             let! maxSteps = args.TryGetResult TrainArgument.Max_Steps |> optional (Value.atLeast 1L "--max-steps")
             let! batchSize = args.TryGetResult TrainArgument.Batch_Size |> optional (Value.atLeast 1 "--batch-size")
+            let! accumulate = args.TryGetResult TrainArgument.Accumulate |> optional (Value.atLeast 1 "--accumulate")
             let! optimizer = optimizer args
             let! rate = args.TryGetResult TrainArgument.Lr |> optional (Value.positive "--lr")
             let! schedule = schedule args
+            let! clipping = clipping args
             let! logEvery = args.TryGetResult TrainArgument.Log_Every |> optional (Value.atLeast 1 "--log-every")
 
             let! augment =
@@ -90,9 +103,11 @@ module internal RecipeOptions =
                 Epochs = epochs
                 MaxSteps = maxSteps
                 BatchSize = batchSize
+                Accumulate = accumulate
                 Optimizer = optimizer
                 LearningRate = rate
                 Schedule = schedule
+                Clipping = clipping
                 LabelSmoothing = smoothing
                 Augment = augment
                 KeepOrder = args.Contains TrainArgument.No_Shuffle

@@ -11,7 +11,7 @@ open TorchSharp
 [<Sealed>]
 type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed option, start: TrainingPosition) =
 
-    let stepsPerEpoch = Batch.count recipe.DropLast train
+    let stepsPerEpoch = Recipe.stepsPerEpoch recipe (Batch.count recipe.DropLast train)
     let tally = new Tally(network.Weights.Placement.Device)
     let mutable started = 0
 
@@ -34,7 +34,8 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
     /// The steps of the rest of an epoch, none made before it is asked for, as many as the run has left.
     let stepsOf epoch =
         seq {
-            let batches = Batch.epoch train recipe.Seed recipe.Shuffle recipe.DropLast epoch state.Batch
+            let first = state.Batch * recipe.Accumulate
+            let batches = Batch.epoch train recipe.Seed recipe.Shuffle recipe.DropLast epoch first
             use steps = (Loop.scan recipe network state batches).GetEnumerator()
 
             while not (outOfSteps ()) && steps.MoveNext() do

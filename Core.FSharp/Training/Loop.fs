@@ -6,7 +6,7 @@ open TorchSharp
 type TrainingState = {
     /// The epoch that the next step is in.
     Epoch: int
-    /// The next step's batch in that epoch.
+    /// The next step's place in that epoch. What a step reads counts as one batch, however many it is gathered from.
     Batch: int
     /// The next step.
     Step: int64
@@ -19,7 +19,7 @@ type TrainingState = {
 /// there as if nothing had happened.
 type TrainingPosition = {
     Epoch: int
-    /// Batches of that epoch that are done.
+    /// Steps of that epoch that are done.
     Batch: int
     /// Steps that are done.
     Step: int64
@@ -36,19 +36,36 @@ module TrainingPosition =
 [<RequireQualifiedAccess>]
 module Loop =
 
-    /// One step: the gradient of the loss of a batch, and the change of the weights that follows from it.
+    let private clear (gradient: Tensor) =
+        use _ = torch.NewDisposeScope()
+        gradient.zero_ () |> ignore
+
+    /// Adds the gradient of the loss of a batch to what is gathered.
+    let private gather (recipe: Recipe) (network: TorchModule) (batch: Batch) : BatchMetrics =
+        use _ = torch.NewDisposeScope()
+        let logits = network.forward batch.Images
+        let loss = Objective.loss recipe.Objective logits batch.Labels
+        loss.backward ()
+        BatchMetrics.make loss logits batch.Labels
+
+    /// One step: the mean gradient of the losses of some batches, each read once, and the change of the weights that
+    /// follows from it.
     let step
         (recipe: Recipe)
         (network: TorchModule)
         (state: TrainingState)
-        (batch: Batch)
+        (batches: Batch seq)
         : TrainingState * BatchMetrics =
+        let gradient = network.Weights.Grad
+        clear gradient
+        let metrics = [ for batch in batches -> gather recipe network batch ]
+        // Opened only now: a batch that is read inside a scope would be disposed with it.
         use _ = torch.NewDisposeScope()
-        network.Weights.Grad.zero_ () |> ignore
-        let logits = network.forward batch.Images
-        let loss = Objective.loss recipe.Objective logits batch.Labels
-        loss.backward ()
 
+        if metrics.Length > 1 then
+            gradient.div_ (scalar (float metrics.Length)) |> ignore
+
+        recipe.Clipping |> Option.iter (fun clipping -> Clipping.apply clipping gradient)
         let rate = Recipe.rate recipe state.StepsPerEpoch state.Step
         let optimizer = Optimizer.step recipe.Optimizer rate network.Weights state.Optimizer
 
@@ -58,7 +75,7 @@ module Loop =
                 Step = state.Step + 1L
                 Optimizer = optimizer
         },
-        BatchMetrics.make loss logits batch.Labels
+        BatchMetrics.merge metrics
 
     /// Mean loss and hits of a function from images to logits over a whole set. Each batch's logits `[N, classes]` and
     /// labels `[N]` are shown to `see`, which they do not outlive.
@@ -89,15 +106,32 @@ module Loop =
         Optimizer = Optimizer.start recipe.Optimizer network.Weights
     }
 
+    /// Groups of `size` batches, the last of as many as are left. Each group is read once and in its turn; a batch is
+    /// disposed as soon as the reader has moved on.
+    let private groups size (batches: Batch seq) : Batch seq seq =
+        seq {
+            use all = batches.GetEnumerator()
+
+            while all.MoveNext() do
+                yield
+                    seq {
+                        let mutable left = size
+
+                        while left > 0 do
+                            use batch = all.Current
+                            yield batch
+                            left <- if left > 1 && all.MoveNext() then left - 1 else 0
+                    }
+        }
+
     /// The states that a run passes through as it reads batches, each with what its step came to: a fold that shows
-    /// its accumulator. Disposes batches and metrics once the reader has moved on.
+    /// its accumulator. Disposes batches, and the metrics once the reader has moved on.
     let scan recipe network (state: TrainingState) (batches: Batch seq) : (TrainingState * BatchMetrics) seq =
         seq {
             let mutable state = state
 
-            for batch in batches do
-                use batch = batch
-                let next, metrics = step recipe network state batch
+            for group in groups recipe.Accumulate batches do
+                let next, metrics = step recipe network state group
                 use metrics = metrics
                 state <- next
                 yield next, metrics

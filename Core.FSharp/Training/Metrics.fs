@@ -32,6 +32,27 @@ module BatchMetrics =
             Count = labels.shape[0]
         }
 
+    /// Of several batches as of one. Disposes theirs.
+    let merge (parts: BatchMetrics list) : BatchMetrics =
+        match parts with
+        | [ only ] -> only
+        | parts ->
+            use _ = torch.NewDisposeScope()
+            use _ = torch.no_grad ()
+            let count = parts |> List.sumBy _.Count
+            let share (part: BatchMetrics) = part.Loss.mul (scalar (float part.Count / float count))
+            let loss = parts |> List.map share |> List.reduce (fun a b -> a.add_ b)
+            let correct = parts |> List.map _.Correct |> List.reduce (fun a b -> a.add b)
+
+            for part in parts do
+                (part :> IDisposable).Dispose()
+
+            {
+                Loss = loss.DetachFromDisposeScope()
+                Correct = correct.DetachFromDisposeScope()
+                Count = count
+            }
+
 /// Averages over all images of an epoch or a split.
 type Metrics = {
     Count: int64

@@ -6,10 +6,13 @@ type Recipe = {
     /// Ends the run after this many steps, wherever it is in an epoch; 0 for no limit.
     MaxSteps: int64
     BatchSize: int
+    /// Batches whose gradients' mean makes one step. The last step of an epoch takes as many as are left.
+    Accumulate: int
     Objective: Objective
     Optimizer: Optimizer
     LearningRate: float
     Schedule: Schedule
+    Clipping: Clipping option
     Augment: Augmentation list
     Shuffle: bool
     /// Leaves out a last batch that is smaller than the others.
@@ -52,10 +55,12 @@ module Recipe =
         Epochs = 10
         MaxSteps = 0L
         BatchSize = 128
+        Accumulate = 1
         Objective = Objective.CrossEntropy 0.0
         Optimizer = sgd
         LearningRate = 0.1
         Schedule = Schedule.Constant
+        Clipping = None
         Augment = []
         Shuffle = true
         DropLast = true
@@ -80,6 +85,9 @@ module Recipe =
                 Schedule = Schedule.Milestones([ 100; 150 ], 0.1)
                 Augment = Augment.tutorial
         }
+
+    /// Steps of an epoch of so many batches.
+    let stepsPerEpoch (recipe: Recipe) batches = (batches + recipe.Accumulate - 1) / recipe.Accumulate
 
     /// The learning rate of a step, counted from 0 over the run, where an epoch has so many steps.
     let rate (recipe: Recipe) stepsPerEpoch step =

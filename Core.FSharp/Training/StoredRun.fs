@@ -78,6 +78,12 @@ module StoredRun =
             result.Add("warmup_start", number share)
             result
 
+    let private clipping (recipe: Recipe) =
+        match recipe.Clipping with
+        | Some(Clipping.Norm most) -> [ "clip_norm", number most ]
+        | Some(Clipping.Value most) -> [ "clip_value", number most ]
+        | None -> []
+
     let private augmentation change =
         let range (low: float, high: float) = JsonArray(number low, number high) :> JsonNode
 
@@ -105,6 +111,8 @@ module StoredRun =
             "epochs", whole (int64 recipe.Epochs)
             "max_steps", whole recipe.MaxSteps
             "batch_size", whole (int64 recipe.BatchSize)
+            "accumulate", whole (int64 recipe.Accumulate)
+            yield! clipping recipe
             "shuffle", flag recipe.Shuffle
             "drop_last", flag recipe.DropLast
             "seed", whole recipe.Seed

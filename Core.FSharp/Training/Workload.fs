@@ -79,7 +79,7 @@ type OwnWorkload(model: Model, plan: Plan, placement: Placement, batchSize: int)
 
     member _.Train(batch: Batch) =
         network.train true
-        let next, metrics = Loop.step recipe network state batch
+        let next, metrics = Loop.step recipe network state [ batch ]
         (metrics :> IDisposable).Dispose()
         state <- next
 

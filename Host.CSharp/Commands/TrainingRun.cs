@@ -63,7 +63,7 @@ public sealed class TrainingRun : IDisposable
             );
             _best = new ModelCheckpoint(request.Monitor, request.Save.TopK, _folder.Checkpoints, SaveBest);
             _early = new EarlyStopping(request.Monitor);
-            _throughput = new Throughput(_recipe.BatchSize);
+            _throughput = new Throughput(_recipe.BatchSize * _recipe.Accumulate);
             _progress = new ProgressDisplay(output);
             _watch = new TrainingWatch(Callbacks(request, plan, hyperParameters, own), start);
             if (saved is not null)

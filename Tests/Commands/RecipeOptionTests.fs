@@ -47,6 +47,13 @@ let private schedules = [
     "--warmup-epochs 1 --warmup-start 0.01", Schedule.WarmUp(1, 0.01, Schedule.Milestones([ 5; 7 ], 0.1))
 ]
 
+let private others: (string * (Recipe -> bool)) list = [
+    "", (fun recipe -> recipe.Accumulate = 1 && recipe.Clipping = None)
+    "--accumulate 4", (fun recipe -> recipe.Accumulate = 4)
+    "--clip-norm 0.5", (fun recipe -> recipe.Clipping = Some(Clipping.Norm 0.5))
+    "--clip-value 2", (fun recipe -> recipe.Clipping = Some(Clipping.Value 2.0))
+]
+
 /// What does not go together, and what the message must name.
 let private wrong = [
     "--schedule cosin", [ "cosin"; "cosine"; "one-cycle" ]
@@ -72,6 +79,9 @@ let private wrong = [
     "--optimizer adam --betas 0.9,1", [ "--betas"; "below 1" ]
     "--nesterov --momentum 0", [ "--nesterov"; "--momentum" ]
     "--nesterov --dampening 0.1", [ "--nesterov"; "--dampening" ]
+    "--accumulate 0", [ "--accumulate"; "0" ]
+    "--clip-norm 0", [ "--clip-norm"; "above 0" ]
+    "--clip-norm 1 --clip-value 1", [ "--clip-norm"; "--clip-value" ]
     "--dampening 0.1 --momentum 0", [ "--dampening"; "--momentum" ]
 ]
 
@@ -84,6 +94,10 @@ let tests =
         for line, expected in schedules do
             testCase $"schedule: '{line}'"
             <| fun () -> Expect.equal (recipe line |> Result.map _.Schedule) (Ok expected) "as asked"
+
+        for line, holds in others do
+            testCase $"recipe: '{line}'"
+            <| fun () -> Expect.isTrue (recipe line |> Result.exists holds) "as asked"
 
         for line, words in wrong do
             testCase $"refused: '{line}'"

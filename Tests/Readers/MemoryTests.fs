@@ -79,7 +79,7 @@ let tests =
                 let mutable state = Loop.start recipe network 1
 
                 flat (fun _ ->
-                    let next, metrics = Loop.step recipe network state batch
+                    let next, metrics = Loop.step recipe network state [ batch ]
                     use _ = metrics
                     state <- next)
 

@@ -99,18 +99,23 @@ let private momentsOf (run: Fit) = run.OptimizerTensors |> Seq.map (fun struct (
 
 let private again =
     testList "taken up again" [
-        for optimizer in [ Recipe.sgd; Recipe.adamW ] do
-            testCase $"after any step of {Optimizer.name optimizer}, a run goes on as if it had not been stopped"
+        for name, recipe in
+            [
+                "SGD", recipe
+                "AdamW", { recipe with Optimizer = Recipe.adamW }
+                "gathered and clipped gradients on a cycle",
+                {
+                    recipe with
+                        Accumulate = 2
+                        Clipping = Some(Clipping.Norm 0.5)
+                        Schedule = Schedule.WarmUp(1, 0.5, Schedule.OneCycle Schedule.oneCycle)
+                }
+            ] do
+            testCase $"after any step, a run with {name} goes on as if it had not been stopped"
             <| fun () ->
                 use _ = torch.NewDisposeScope()
 
-                let recipe = {
-                    recipe with
-                        Optimizer = optimizer
-                        Shuffle = true
-                        Augment = Augment.tutorial
-                        LogEvery = 1
-                }
+                let recipe = { recipe with Shuffle = true; Augment = Augment.tutorial; LogEvery = 1 }
 
                 let feed = { feed 4 data with Augment = recipe.Augment }
                 let validation = Some(SmallData.feed 4 others)

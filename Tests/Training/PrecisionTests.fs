@@ -27,7 +27,7 @@ let private losses steps (network: TorchModule) recipe =
 
     let losses = [
         for _ in 1..steps do
-            let next, metrics = Loop.step recipe network state batch
+            let next, metrics = Loop.step recipe network state [ batch ]
             use metrics = metrics
             state <- next
             metrics.Loss.``to``(torch.ScalarType.Float32).item<float32>() |> float

@@ -1,0 +1,109 @@
+/// What a step does besides following the gradient of one batch.
+module Hybrid.Tests.Training.StepTests
+
+open Expecto
+open TorchSharp
+open Hybrid
+open Hybrid.Combinators
+open Hybrid.Tests.Readers.Reference
+open Hybrid.Tests.Training.SmallData
+open Hybrid.Tests.Training.Runs
+
+let private clipped clipping (gradient: float list) =
+    use _ = torch.NewDisposeScope()
+    let tensor = torch.tensor (Array.ofList gradient)
+    Clipping.apply clipping tensor
+    numbers tensor |> List.ofArray
+
+/// torch.nn.utils of PyTorch 1.13:
+///
+///     p = torch.nn.Parameter(torch.zeros(3, dtype=torch.float64)); p.grad = torch.tensor([3.0, -4.0, 12.0]).double()
+///     torch.nn.utils.clip_grad_norm_([p], 2.0)        # or 13.0, or clip_grad_value_([p], 3.5); then p.grad.tolist()
+let private clipping =
+    testList "clipping" [
+        for clipping, expected in
+            [
+                Clipping.Norm 2.0, [ 0.46153842603550577; -0.615384568047341; 1.846153704142023 ]
+                Clipping.Norm 13.0, [ 2.9999997692307874; -3.9999996923077163; 11.99999907692315 ]
+                Clipping.Norm 13.1, [ 3.0; -4.0; 12.0 ]
+                Clipping.Value 3.5, [ 3.0; -3.5; 3.5 ]
+            ] do
+            testCase $"{clipping}"
+            <| fun () ->
+                for found, expected in List.zip (clipped clipping [ 3.0; -4.0; 12.0 ]) expected do
+                    Expect.isLessThan (abs (found - expected)) 1e-12 $"{found} for {expected}"
+    ]
+
+/// A network in which no image sees another.
+let private alone = {
+    tiny with
+        Net = sequential [ conv 4; relu; globalAvgPool; flatten; linear 10 ]
+}
+
+let private double = {
+    Placement.cpu with
+        DType = torch.ScalarType.Float64
+        Layout = Layout.Contiguous
+}
+
+let private weightsAfter recipe =
+    use network = build double 1 input alone
+    use run = new Fit(recipe, network, { feed recipe.BatchSize data with Placement = double }, None)
+    let events = List.ofSeq run
+    events, numbers network.Weights.Flat
+
+let private accumulating =
+    testList "accumulation" [
+        testCase "two batches of five are one of ten"
+        <| fun () ->
+            let _, whole = weightsAfter { recipe with BatchSize = 10 }
+            let events, gathered = weightsAfter { recipe with BatchSize = 5; Accumulate = 2; LogEvery = 1 }
+            Expect.isLessThan (difference gathered whole) 1e-14 "the same weights"
+
+            Expect.equal
+                (List.map told events)
+                [
+                    "start 2 1 10 0"
+                    "epoch 0 at 0 with 0.05"
+                    "loss 0 0"
+                    "step 0 0 0"
+                    "trained 0 0"
+                    "end 0 0"
+                    $"epoch 1 at 1 with {0.05 * 0.1}"
+                    "loss 1 1"
+                    "step 1 1 0"
+                    "trained 1 1"
+                    "end 1 1"
+                    "done 2 2"
+                ]
+                "steps are those of the optimiser"
+
+            let wholeLosses = fst (weightsAfter { recipe with BatchSize = 10; LogEvery = 1 }) |> losses
+
+            for found, expected in List.zip (losses events) wholeLosses do
+                Expect.floatClose Accuracy.veryHigh found expected "the loss of a step is the mean over its images"
+
+        testCase "the last step of an epoch takes what is left, at its own mean"
+        <| fun () ->
+            // Batches of 4, 4 and 2 images: a step from the first two, then one from the third alone.
+            let recipe = { recipe with Epochs = 1; Accumulate = 2 }
+            let _, found = weightsAfter recipe
+            use _ = torch.NewDisposeScope()
+            use network = build double 1 input alone
+
+            let batches =
+                Batch.epoch { feed 4 data with Placement = double } recipe.Seed false false 0 0 |> List.ofSeq
+
+            Expect.equal (batches |> List.map _.Count) [ 4; 4; 2 ] "batches"
+            let state, _ = Loop.step recipe network (Loop.start recipe network 2) batches[0..1]
+            let state, _ = Loop.step recipe network state batches[2..2]
+            Expect.equal (state.Step, state.Optimizer.Steps) (2L, 2L) "steps"
+            Expect.equal (numbers network.Weights.Flat) found "the same weights"
+
+        testCase "a limit of steps counts the optimiser's"
+        <| fun () ->
+            let events, _ = weightsAfter { recipe with Accumulate = 2; MaxSteps = 3L; Epochs = 9 }
+            Expect.equal (told (List.last events)) "done 2 3" "three steps of two batches each, in two epochs"
+    ]
+
+let tests = testList "step" [ clipping; accumulating ]
