@@ -62,6 +62,7 @@ let private processes = [
     Commands.RequestTests.tests
     Commands.TrainTests.tests
     Commands.ResumeTests.tests
+    Commands.TrialTests.tests
     Commands.PublishedTests.tests
     Commands.ExportTests.tests
     Commands.DoctorTests.tests

@@ -43,6 +43,8 @@ type TrainArgument =
     | [<Unique>] Limit_Train of int
     | [<Unique>] Limit_Val of int
     | [<Unique>] Limit_Test of int
+    | [<Unique>] Fast_Dev_Run
+    | [<Unique>] Overfit_Batches of int
     | [<Unique>] Image_Size of string
     | [<Unique>] Refuse_Broken
     | [<Unique>] Model of string
@@ -106,6 +108,9 @@ type TrainArgument =
             | Limit_Train _ -> Usage.limit "train"
             | Limit_Val _ -> Usage.limit "val"
             | Limit_Test _ -> Usage.limit "test"
+            | Fast_Dev_Run -> "one batch of each split through all that a run does; nothing is left behind"
+            | Overfit_Batches _ ->
+                "train and validate on the first N batches of each, the same in every epoch (turns shuffling off)"
             | Image_Size _ -> Usage.imageSize
             | Refuse_Broken -> Usage.refuseBroken
             | Model _ -> Usage.model

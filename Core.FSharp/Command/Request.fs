@@ -120,6 +120,8 @@ type TrainRequest = {
     Save: SaveRequest
     /// Logs the learning rate with every record of the training loss, not only as each epoch starts.
     LearningRateEachStep: bool
+    /// Leaves nothing behind: what the run writes is written to a folder that is removed.
+    FastDevRun: bool
     /// Empty for the default.
     Out: string
     Json: bool

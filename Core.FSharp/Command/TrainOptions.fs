@@ -65,7 +65,7 @@ module internal TrainOptions =
                 |> Option.defaultValue "epoch"
                 |> Value.oneOf "interval of --lr-monitor" [ "epoch", false; "step", true ]
 
-            return {
+            let request = {
                 Data = data
                 Model = model
                 Machine = machine
@@ -74,10 +74,17 @@ module internal TrainOptions =
                 Init = args.GetResult(TrainArgument.Init, "")
                 Save = save
                 LearningRateEachStep = rateEachStep
+                FastDevRun = false
                 Out = args.GetResult(TrainArgument.Out, "")
                 Json = args.Contains TrainArgument.Json
                 Arguments = arguments
             }
+
+            return!
+                Trial.apply
+                    (args.Contains TrainArgument.Fast_Dev_Run)
+                    (args.TryGetResult TrainArgument.Overfit_Batches)
+                    request
         }
 
     let compare (args: ParseResults<CompareArgument>) =
@@ -139,6 +146,7 @@ module internal TrainOptions =
                     Init = ""
                     Save = SaveOptions.usual
                     LearningRateEachStep = false
+                    FastDevRun = false
                     Out = args.GetResult(CompareArgument.Out, "")
                     Json = args.Contains CompareArgument.Json
                     Arguments = [||]

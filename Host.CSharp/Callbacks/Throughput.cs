@@ -3,10 +3,11 @@ using System.Diagnostics;
 namespace Hybrid.Host.Callbacks;
 
 /// <summary>Counts images and the seconds spent on training them, evaluation not counted.</summary>
-public sealed class Throughput(int batchSize) : ICallback
+/// <param name="perStep">Images that a step reads.</param>
+/// <param name="perEpoch">Images that an epoch reads: its last step may have fewer.</param>
+public sealed class Throughput(int perStep, int perEpoch) : ICallback
 {
     private readonly Stopwatch _training = new();
-    private int _imagesPerEpoch;
 
     /// <summary>Images that were trained on, each as often as it was.</summary>
     public long Images { get; private set; }
@@ -17,16 +18,12 @@ public sealed class Throughput(int batchSize) : ICallback
     {
         switch (happened)
         {
-            case TrainingEvent.FitStarted e:
-                _imagesPerEpoch = e.TrainImages;
-                break;
             case TrainingEvent.EpochStarted:
             case TrainingEvent.EpochResumed:
                 _training.Start();
                 break;
             case TrainingEvent.StepEnded e:
-                // The last batch of an epoch may be smaller.
-                Images += Math.Min(batchSize, _imagesPerEpoch - e.Batch * batchSize);
+                Images += Math.Min(perStep, perEpoch - e.Batch * perStep);
                 break;
             case TrainingEvent.EpochTrained:
             case TrainingEvent.Diverged:

@@ -19,6 +19,7 @@ public sealed class RunFolder : IDisposable
     private const string Prefix = "version_";
     private readonly FreshFolders _parents;
     private bool _kept;
+    private bool _passing;
 
     private RunFolder(string root, FreshFolders parents) => (Root, _parents) = (root, parents);
 
@@ -51,6 +52,14 @@ public sealed class RunFolder : IDisposable
         {
             throw new RequestException($"--out {root}: no run can be written there: {error.Message}");
         }
+    }
+
+    /// <summary>A folder for a run that leaves nothing behind.</summary>
+    public static RunFolder Passing()
+    {
+        var folder = Create(Path.Combine(Path.GetTempPath(), $"hybrid-{Guid.NewGuid():N}"));
+        folder._passing = true;
+        return folder;
     }
 
     /// <summary>Finds a run that can be taken up again: the folder itself, or the run below it, directly or in a
@@ -103,6 +112,16 @@ public sealed class RunFolder : IDisposable
         all["split_seed"] = request.SplitSeed;
         if (request.ValSize is { } valSize)
             all["val_size"] = valSize;
+        foreach (
+            var (key, limit) in new[]
+            {
+                ("limit_train", request.LimitTrain),
+                ("limit_val", request.LimitVal),
+                ("limit_test", request.LimitTest),
+            }
+        )
+            if (limit >= 0)
+                all[key] = limit;
         var yaml = new SerializerBuilder().Build().Serialize(Plain(all)!);
         File.WriteAllText(Path.Combine(Root, "hparams.yaml"), yaml.ReplaceLineEndings("\n"));
     }
@@ -112,7 +131,7 @@ public sealed class RunFolder : IDisposable
 
     public void Dispose()
     {
-        if (!_kept && Directory.Exists(Root))
+        if ((!_kept || _passing) && Directory.Exists(Root))
         {
             Directory.Delete(Root, recursive: true);
             _parents.RemoveEmpty();

@@ -2,7 +2,7 @@ namespace Hybrid.Host.Commands;
 
 /// <summary>What a run came to; under <c>--json</c> with its fields in snake case. Null: not measured.</summary>
 public sealed record TrainResult(
-    string RunDir,
+    string? RunDir,
     string Model,
     long NumParams,
     int Epochs,

@@ -63,7 +63,8 @@ public sealed class TrainingRun : IDisposable
             );
             _best = new ModelCheckpoint(request.Monitor, request.Save.TopK, _folder.Checkpoints, SaveBest);
             _early = new EarlyStopping(request.Monitor);
-            _throughput = new Throughput(_recipe.BatchSize * _recipe.Accumulate);
+            var leftOut = _recipe.DropLast ? data.Train.Count % _recipe.BatchSize : 0;
+            _throughput = new Throughput(_recipe.BatchSize * _recipe.Accumulate, data.Train.Count - leftOut);
             _progress = new ProgressDisplay(output);
             _watch = new TrainingWatch(Callbacks(request, plan, hyperParameters, own), start);
             if (saved is not null)
@@ -95,12 +96,12 @@ public sealed class TrainingRun : IDisposable
         var val = Evaluate(_data.Val);
         var test = Evaluate(_data.Test);
         var result = new TrainResult(
-            _folder.Root,
+            _request.FastDevRun ? null : _folder.Root,
             _model.Name,
             Models.Summarise(_network.Plan).Params,
             _watch.Epochs,
             _watch.Steps,
-            _best.File,
+            _request.FastDevRun ? null : _best.File,
             best.Epoch,
             best.TrainLoss,
             val?.Accuracy,
@@ -158,7 +159,7 @@ public sealed class TrainingRun : IDisposable
     private RunFolder NewFolder(TrainRequest request, JsonObject hyperParameters)
     {
         var root = request.Out.Length > 0 ? request.Out : Path.Combine(RunFolder.DefaultRoot, _model.Name);
-        var folder = RunFolder.Create(root);
+        var folder = request.FastDevRun ? RunFolder.Passing() : RunFolder.Create(root);
         folder.WriteHyperParameters(hyperParameters, _data.Name, request.Data);
         return folder;
     }
@@ -182,7 +183,7 @@ public sealed class TrainingRun : IDisposable
     private OperationCanceledException Interrupted()
     {
         var soFar = $"interrupted after {_watch.Steps} steps";
-        if (!_request.Save.Last)
+        if (!_request.Save.Last || _request.FastDevRun)
             return new($"{soFar}; its last state was not to be saved");
         SaveState();
         _folder.Keep();
@@ -226,6 +227,8 @@ public sealed class TrainingRun : IDisposable
             );
     }
 
+    private string Where => _request.FastDevRun ? "one step, nothing is kept" : $"into {_folder.Root}";
+
     private void Announce()
     {
         var summary = Models.Summarise(_network.Plan);
@@ -238,7 +241,7 @@ public sealed class TrainingRun : IDisposable
         );
         _output.Line(
             $"{_recipe.Epochs} epochs of batches of {_recipe.BatchSize}, {Training.OptimizerName(_recipe)} "
-                + $"from a rate of {_recipe.LearningRate}, seed {_recipe.Seed}; into {_folder.Root}"
+                + $"from a rate of {_recipe.LearningRate}, seed {_recipe.Seed}; {Where}"
         );
     }
 

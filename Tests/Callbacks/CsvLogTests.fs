@@ -47,10 +47,9 @@ let private lightning =
 
 let private counting =
     test "a smaller last batch counts as what it is" {
-        let throughput = Throughput 4
+        let throughput = Throughput(4, 10)
 
         [
-            TrainingEvent.FitStarted(2, 3, 10, 0)
             for epoch in 0..1 do
                 TrainingEvent.EpochStarted(epoch, int64 (3 * epoch), 0.1)
 

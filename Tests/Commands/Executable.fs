@@ -29,7 +29,7 @@ module Executable =
     /// A command line as it is typed; nothing in it is quoted.
     let words (line: string) = line.Split([| ' ' |], StringSplitOptions.RemoveEmptyEntries) |> List.ofArray
 
-    let private launch (program: string) (folder: string) (arguments: string list) =
+    let private launch (variables: (string * string) list) (program: string) (folder: string) (arguments: string list) =
         let info =
             ProcessStartInfo(
                 program,
@@ -40,6 +40,9 @@ module Executable =
                 RedirectStandardInput = true
             )
 
+        for name, value in variables do
+            info.Environment[name] <- value
+
         let work =
             Process.Start info
             |> Option.ofObj
@@ -48,10 +51,14 @@ module Executable =
         work.StandardInput.Close()
         work
 
-    let private startAs executable folder arguments = launch "dotnet" folder (executable :: arguments)
+    let private startAs variables executable folder arguments =
+        launch variables "dotnet" folder (executable :: arguments)
 
-    let start (folder: string) (arguments: string list) =
-        startAs (Path.Combine(AppContext.BaseDirectory, "hybrid.dll")) folder arguments
+    /// Starts with some variables set in its environment.
+    let startWith variables (folder: string) (arguments: string list) =
+        startAs variables (Path.Combine(AppContext.BaseDirectory, "hybrid.dll")) folder arguments
+
+    let start folder arguments = startWith [] folder arguments
 
     let finish (work: Process) =
         use work = work
@@ -70,10 +77,10 @@ module Executable =
     let run folder arguments = start folder arguments |> finish
 
     /// The same, of a copy of the executable.
-    let runAs (executable: string) folder arguments = startAs executable folder arguments |> finish
+    let runAs (executable: string) folder arguments = startAs [] executable folder arguments |> finish
 
     /// Another program, run to its end.
-    let tool program arguments = launch program AppContext.BaseDirectory arguments |> finish
+    let tool program arguments = launch [] program AppContext.BaseDirectory arguments |> finish
 
     /// Runs to the end and expects success; what the process said otherwise is the failure's message.
     let succeed folder arguments =

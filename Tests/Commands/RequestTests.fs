@@ -29,6 +29,7 @@ let private wrong = [
     [ "train"; "--save-every"; "9"; "--no-save-last" ],
     2,
     [ "--save-every"; "--no-save-last" ]
+    "two trials", [ "train"; "--fast-dev-run"; "--overfit-batches"; "2" ], 2, [ "--fast-dev-run"; "--overfit-batches" ]
     "no checkpoint", [ "test" ], 2, [ "--checkpoint" ]
     "missing checkpoint", [ "test"; "--checkpoint"; "gone.safetensors" ], 2, [ "gone.safetensors" ]
     "no CUDA here", [ "train"; "--device"; "cuda:99" ], 2, [ "cuda:99" ]

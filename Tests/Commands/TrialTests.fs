@@ -1,0 +1,85 @@
+module Hybrid.Tests.Commands.TrialTests
+
+open System.IO
+open System.Text.Json
+open Expecto
+open Hybrid
+open Hybrid.Command
+open Hybrid.Tests.Data
+
+let private request line =
+    match Parse.commandLine (Array.ofList (Executable.words $"train {line}")) with
+    | Request.Train request -> request
+    | other -> failtest $"{other}"
+
+let private limits line =
+    let data = (request line).Data
+    data.LimitTrain, data.LimitVal, data.LimitTest
+
+let private requests =
+    testList "requests" [
+        for line, expected in
+            [
+                "--fast-dev-run", (128, 128, 128)
+                "--fast-dev-run --batch-size 16 --limit-test 4", (16, 16, 4)
+                // As Lightning 2 has it: the same number of batches of each, their own images, and all of the test images.
+                "--overfit-batches 3 --batch-size 16", (48, 48, -1)
+                "--overfit-batches 3 --batch-size 16 --limit-val 20", (48, 20, -1)
+            ] do
+            test line { Expect.equal (limits line) expected "images of train, val and test" }
+
+        test "one step is taken, or the same order in every epoch" {
+            Expect.equal (request "--fast-dev-run").Changes.MaxSteps (Some 1L) "steps"
+            Expect.isTrue (request "--overfit-batches 2").Changes.KeepOrder "order"
+            Expect.isFalse (request "--epochs 2").Changes.KeepOrder "else shuffled"
+        }
+    ]
+
+let private runs =
+    testList "runs" [
+        test "a fast run goes through everything and leaves nothing" {
+            use folder = new TemporaryFolder()
+            let temporary = folder.At "temporary"
+            Directory.CreateDirectory temporary |> ignore
+
+            let arguments =
+                Executable.words
+                    "train --fast-dev-run --batch-size 16 --hparam num_blocks=1,1 --hparam c_hidden=4,8 --json"
+
+            let outcome =
+                Executable.finish (Executable.startWith [ "TMPDIR", temporary; "TMP", temporary ] folder.Path arguments)
+
+            Expect.equal outcome.ExitCode 0 outcome.Err
+            let result = outcome.Json
+            Expect.equal (result.GetProperty("steps").GetInt64()) 1L "one step"
+
+            for field in [ "val_acc"; "test_acc" ] do
+                Expect.equal (result.GetProperty(field).GetDouble() * 16.0 % 1.0) 0.0 $"{field}: of one batch"
+
+            for field in [ "run_dir"; "best_checkpoint" ] do
+                Expect.equal (result.GetProperty(field).ValueKind) JsonValueKind.Null $"{field}: nothing is kept"
+
+            Expect.equal (folder.Names()) [ "temporary" ] "no runs"
+            Expect.isEmpty (Directory.GetDirectories(temporary, "hybrid-*")) "nor anything elsewhere"
+        }
+
+        test "a few batches are learned by heart" {
+            use folder = new TemporaryFolder()
+
+            let result =
+                Executable.words
+                    "train --overfit-batches 1 --batch-size 16 --hparam num_blocks=1,1 --hparam c_hidden=8,16 --epochs 40 \
+                     --schedule constant --augment none --limit-test 16 --monitor train_loss --json --out runs"
+                |> Executable.succeed folder.Path
+                |> _.Json
+
+            Expect.equal (result.GetProperty("steps").GetInt64()) 40L "one batch an epoch"
+            Expect.isLessThan (result.GetProperty("train_loss").GetDouble()) 0.5 "learned"
+            let hparams = File.ReadAllText(folder.At("runs", "version_0", "hparams.yaml"))
+
+            for line in [ "limit_train: 16"; "limit_val: 16"; "shuffle: false" ] do
+                Expect.stringContains hparams line "the run's folder says so"
+        }
+    ]
+
+let tests = testList "trials" [ requests; runs ]
