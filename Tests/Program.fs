@@ -14,6 +14,7 @@ let private inside = [
     Readers.GraphTests.tests
     Readers.DiagramTests.tests
     Readers.TorchModuleLawTests.tests
+    Readers.SiblingTests.tests
     Readers.TorchModuleTests.tests
     Readers.DrawTests.tests
     Readers.MemoryTests.tests

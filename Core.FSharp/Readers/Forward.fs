@@ -2,130 +2,10 @@ namespace Hybrid
 
 open TorchSharp
 
-/// Runs a part of a network on `x`. `owned` says that the caller has no more use for `x`: it is then released, or
-/// written over, as soon as the part has read it. Gives `x` itself back where the part changes nothing.
-type internal Run = delegate of x: Tensor * owned: bool * training: bool -> Tensor
-
 /// Turns a plan into calls of libtorch's operations.
 module internal Forward =
 
-    type private F = torch.nn.functional
-
-    /// Lets go of `x`, unless it is one of the tensors that live on. TorchSharp's in-place operations give back the
-    /// tensor that they were called on.
-    let private release (kept: Tensor list) (x: Tensor) =
-        if not (kept |> List.exists (fun it -> obj.ReferenceEquals(it, x))) then
-            x.Dispose()
-
-    let private pair (side: int) = [| int64 side; int64 side |]
-
-    /// An operation that makes a new tensor: its input goes as soon as it is done.
-    let private fresh (operation: Tensor -> bool -> Tensor) =
-        Run(fun x owned training ->
-            let y = operation x training
-
-            if owned then
-                x.Dispose()
-
-            y)
-
-    let private activate kind overwrite =
-        let apply, applyInPlace =
-            match kind with
-            | Activation.Relu -> (fun (x: Tensor) -> x.relu ()), Some(fun (x: Tensor) -> x.relu_ ())
-            | Activation.Tanh -> (fun (x: Tensor) -> x.tanh ()), Some(fun (x: Tensor) -> x.tanh_ ())
-            | Activation.LeakyRelu ->
-                (fun (x: Tensor) -> F.leaky_relu (x, 0.01)), Some(fun (x: Tensor) -> x.leaky_relu_ 0.01)
-            | Activation.Gelu -> (fun (x: Tensor) -> F.gelu x), None
-
-        match applyInPlace with
-        | Some applyInPlace when overwrite ->
-            Run(fun x owned _ ->
-                if owned then
-                    let y = applyInPlace x
-                    release [ y ] x
-                    y
-                else
-                    apply x)
-        | _ -> fresh (fun x _ -> apply x)
-
-    let private batchNorm (weights: Weights) (layer: LayerPlan) =
-        let tensor role = weights[(layer.Tensors |> List.find (fun spec -> spec.Role = role)).Key]
-
-        let weight, bias = tensor Role.Weight, tensor Role.Bias
-        let mean, var = tensor Role.RunningMean, tensor Role.RunningVar
-        // Momentum and epsilon are PyTorch's defaults, which the published networks keep.
-        fresh (fun x training -> F.batch_norm (x, mean, var, weight, bias, training, 0.1, 1e-5))
-
-    let private weightAndBias (weights: Weights) (layer: LayerPlan) : Tensor * (Tensor | null) =
-        match layer.Tensors with
-        | [ weight; bias ] -> weights[weight.Key], weights[bias.Key]
-        | weight :: _ -> weights[weight.Key], null
-        | [] -> invalidOp $"{Layer.name layer.Layer} has no weight"
-
-    let private narrowed (dtype: torch.ScalarType) (tensor: Tensor | null) : Tensor | null =
-        match tensor with
-        | null -> null
-        | tensor -> tensor.``to`` dtype
-
-    /// Fewer input channels than this fill no vector of the processor.
-    let private vector = 16
-
-    /// A convolution as a function of its input, weight and bias.
-    /// For a strided 1×1 convolution of few channels the pixels that it reads are picked out first, which comes to the
-    /// same numbers: oneDNN's own way (libtorch 2.10, AVX-512, channels last) writes outside its memory in the backward
-    /// pass when the batch size is odd.
-    let private convolve (conv: Conv2d) (plan: LayerPlan) : Tensor -> Tensor -> (Tensor | null) -> Tensor =
-        let stride, padding, dilation = pair conv.Stride, pair conv.Padding, pair 1
-
-        match plan.Tensors with
-        | { Dims = [ _; channels; 1; 1 ] } :: _ when conv.Stride > 1 && conv.Padding = 0 && channels < vector ->
-            let step, unit = int64 conv.Stride, pair 1
-
-            fun x weight bias ->
-                use rows = x.slice (2L, 0L, x.shape[2], step)
-                use picked = rows.slice (3L, 0L, x.shape[3], step)
-                F.conv2d (picked, weight, bias, unit, padding, dilation, 1L)
-        | _ -> fun x weight bias -> F.conv2d (x, weight, bias, stride, padding, dilation, 1L)
-
-    /// `overwrite`: what the layer reads may be written over, since no backward pass needs it.
-    let private layer (weights: Weights) overwrite (plan: LayerPlan) =
-        match plan.Layer with
-        | Layer.Conv2d conv ->
-            let weight, bias = weightAndBias weights plan
-            let convolve = convolve conv plan
-            let dtype = weights.Placement.DType
-
-            if dtype = Placement.storage weights.Placement then
-                fresh (fun x _ -> convolve x weight bias)
-            else
-                fresh (fun x _ ->
-                    use weight = weight.``to`` dtype
-                    use bias = narrowed dtype bias
-                    convolve x weight bias)
-        | Layer.Linear _ ->
-            let weight, bias = weightAndBias weights plan
-            let dtype = Placement.storage weights.Placement
-
-            if dtype = weights.Placement.DType then
-                fresh (fun x _ -> F.linear (x, weight, bias))
-            else
-                // The last sums of a network are in float32 whatever came before.
-                fresh (fun x _ ->
-                    use wide = x.``to`` dtype
-                    F.linear (wide, weight, bias))
-        | Layer.BatchNorm2d -> batchNorm weights plan
-        | Layer.Activation kind -> activate kind overwrite
-        | Layer.MaxPool2d pool ->
-            let kernel, stride, padding, dilation = pair pool.Kernel, pair pool.Stride, pair pool.Padding, pair 1
-            fresh (fun x _ -> F.max_pool2d (x, kernel, stride, padding, dilation, false))
-        | Layer.AvgPool2d pool ->
-            let kernel, stride, padding = pair pool.Kernel, pair pool.Stride, pair pool.Padding
-            fresh (fun x _ -> F.avg_pool2d (x, kernel, stride, padding))
-        | Layer.AdaptiveAvgPool2d ->
-            let size = pair 1
-            fresh (fun x _ -> F.adaptive_avg_pool2d (x, size))
-        | Layer.Flatten -> fresh (fun x _ -> x.flatten (1L, -1L))
+    open LayerForward
 
     /// Whether the output of a part is a new tensor that no backward pass of its own will read. An activation keeps
     /// its output for the backward pass; a flattened tensor may be a view of somebody else's.
@@ -148,6 +28,49 @@ module internal Forward =
                 x.Dispose()
 
             joined)
+
+    /// The tensors of all siblings as one, by their outputs.
+    let private joined (parts: Tensor array) = torch.cat (parts, 0L)
+
+    /// What each of some siblings makes of their common input.
+    let private siblings
+        (weights: Weights)
+        (family: Siblings)
+        (channels: int64 array)
+        : Tensor -> bool -> Tensor array =
+        let tensors layers role =
+            layers |> List.choose (fun layer -> tensor weights layer role |> Option.ofObj) |> Array.ofList
+
+        let kernels, biases = tensors family.Convs Role.Weight, tensors family.Convs Role.Bias
+        let scales, shifts = tensors family.Norms Role.Weight, tensors family.Norms Role.Bias
+        let means, vars = tensors family.Norms Role.RunningMean, tensors family.Norms Role.RunningVar
+        let conv = Conv2d.square 1 (int (Array.sum channels)) |> Conv2d.padding 0
+        let convolve = convolve weights.Placement conv (int kernels[0].shape[1]) true
+        let activate = activate family.Activation true
+
+        /// The joined statistics after a batch, back where each norm keeps its own.
+        let keep (own: Tensor array) (all: Tensor) =
+            use _ = torch.no_grad ()
+            let parts = all.split channels
+            Array.iter2 (fun (own: Tensor) (part: Tensor) -> own.copy_ part |> ignore) own parts
+            parts |> Array.iter _.Dispose()
+
+        fun x training ->
+            use kernel = joined kernels
+            use bias = if biases.Length > 0 then joined biases else null
+            use scale = joined scales
+            use shift = joined shifts
+            use mean = joined means
+            use var = joined vars
+            use sums = convolve x kernel bias training
+            let y = normalise sums mean var scale shift training
+
+            if training then
+                keep means mean
+                keep vars var
+
+            use y = activate.Invoke(y, true, training)
+            y.split (channels, 1L)
 
     /// Adds into the first branch that made a tensor of its own, where nothing else needs that tensor.
     let private add (x: Tensor) (a: Tensor, aScratch) (b: Tensor, bScratch) =
@@ -174,30 +97,73 @@ module internal Forward =
 
             total)
 
-    let rec private part weights overwrite plan =
+    /// Of a branch: others read its input too, and a join reads what it gives.
+    let private shared = { Overwrite = false; Normed = false }
+
+    let private isNorm plan =
         match plan.Node with
-        | PlanNode.Layer planned -> layer weights overwrite planned
-        | PlanNode.Chain members ->
-            let overwrites = overwrite :: List.map yieldsScratch members
-            let runs = List.map2 (part weights) (List.take members.Length overwrites) members |> Array.ofList
+        | PlanNode.Layer { Layer = Layer.BatchNorm2d } -> true
+        | _ -> false
 
-            Run(fun x owned training ->
-                let mutable y = x
-                let mutable mine = owned
-
-                for run in runs do
-                    let next = run.Invoke(y, mine, training)
-                    mine <- mine || not (obj.ReferenceEquals(next, y))
-                    y <- next
-
-                y)
-        | PlanNode.Fork(_, [ only ]) -> part weights overwrite only
-        // Every branch reads the input, so none may write over it.
-        | PlanNode.Fork(Join.Concat, branches) -> branches |> List.map (part weights false) |> Array.ofList |> concat
+    let rec private part weights around plan =
+        match plan.Node with
+        | PlanNode.Layer planned -> layer weights around planned
+        | PlanNode.Chain members -> chain weights around members
+        | PlanNode.Fork(_, [ only ]) -> part weights around only
+        | PlanNode.Fork(Join.Concat, branches) ->
+            match Siblings.find branches with
+            | Some family when weights.Placement.Layout.IsChannelsLast -> concatFamily weights branches.Length family
+            | _ -> branches |> List.map (part weights shared) |> Array.ofList |> concat
         | PlanNode.Fork(Join.Sum, branches) ->
             branches
-            |> List.map (fun branch -> part weights false branch, yieldsScratch branch)
+            |> List.map (fun branch -> part weights shared branch, yieldsScratch branch)
             |> Array.ofList
             |> sum
 
-    let compile (weights: Weights) = part weights false weights.Plan
+    and private chain weights around members =
+        let count = members.Length
+        let overwrite = around.Overwrite :: List.map yieldsScratch members |> List.truncate count
+        let normed = List.map isNorm members @ [ around.Normed ] |> List.skip 1
+
+        let runs = [|
+            for overwrite, normed, one in List.zip3 overwrite (List.truncate count normed) members do
+                part weights { Overwrite = overwrite; Normed = normed } one
+        |]
+
+        Run(fun x owned training ->
+            let mutable y = x
+            let mutable mine = owned
+
+            for run in runs do
+                let next = run.Invoke(y, mine, training)
+                mine <- mine || not (obj.ReferenceEquals(next, y))
+                y <- next
+
+            y)
+
+    /// A concatenation whose siblings run as one.
+    and private concatFamily weights count (family: Family) =
+        let channels = [| for _, channels, _ in family.Members -> int64 channels |]
+        let siblings = siblings weights family.Siblings channels
+        // A sibling's output is a view of what its activation keeps for the backward pass.
+        let members = [| for place, _, rest in family.Members -> place, chain weights shared rest |]
+        let others = [| for place, branch in family.Others -> place, part weights shared branch |]
+
+        Run(fun x owned training ->
+            let outs = Array.zeroCreate<Tensor> count
+
+            for place, branch in others do
+                outs[place] <- branch.Invoke(x, false, training)
+
+            for (place, rest), front in Array.zip members (siblings x training) do
+                outs[place] <- rest.Invoke(front, true, training)
+
+            let joined = torch.cat (outs, 1L)
+            outs |> Array.iter (release [ x ])
+
+            if owned then
+                x.Dispose()
+
+            joined)
+
+    let compile (weights: Weights) = part weights shared weights.Plan
