@@ -88,6 +88,14 @@ type Datasets =
         use _ = torch.NewDisposeScope()
         (Dataset.select (torch.tensor (Array.map int64 places)) data).Pixels |> Dataset.toBytes
 
+    /// The images on the network's device where they fit there, else as they are; `free` are the device's free bytes,
+    /// if they are known.
+    static member Near(data: Dataset, placement: Placement, free: Nullable<int64>) : Dataset =
+        if placement.Device.``type`` <> data.Pixels.device.``type`` && Dataset.fits free data then
+            Dataset.onto placement.Device data
+        else
+            data
+
     static member Normalisation(data: Dataset) : Normalisation = Normalisation.ofDataset data
 
 [<AbstractClass; Sealed>]

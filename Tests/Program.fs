@@ -27,6 +27,7 @@ let private inside = [
     Training.SamplesTests.tests
     Training.ObjectiveTests.tests
     Training.StepTests.tests
+    Training.ReadBackTests.tests
     Training.FitTests.tests
     Training.FitResultTests.tests
     Training.DiagnosisTests.tests

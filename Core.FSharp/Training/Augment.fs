@@ -23,15 +23,14 @@ module Augment =
     let private uniform (generator: torch.Generator) (low: float, high: float) (size: int64 array) =
         torch.empty(size, dtype = Nullable torch.ScalarType.Float64).uniform_(low, high, generator)
 
-    let private flip probability generator (images: Tensor) =
-        let count = images.shape[0]
-        let flipped = (uniform generator (0.0, 1.0) [| count; 1L; 1L; 1L |]).lt(scalar probability)
-        torch.where (flipped.``to`` images.device, images.flip 3L, images)
+    let private flip probability (drawn: Tensor) (images: Tensor) =
+        let flipped = drawn.view(-1L, 1L, 1L, 1L).lt(scalar probability)
+        torch.where (flipped, images.flip 3L, images)
 
     /// How often a rectangle is drawn before the whole image is taken instead, as torchvision does.
     let private attempts = 10L
 
-    /// Height, width, top and left of one rectangle an image, each `[N]`: the first of some attempts that fits.
+    /// Height, width, top and left of one rectangle an image, `[4, N]`: the first of some attempts that fits.
     let private rectangles (areaLow, areaHigh) (ratioLow: float, ratioHigh: float) generator count height width =
         let draws = [| attempts; count |]
         let area = (uniform generator (areaLow, areaHigh) draws).mul_(scalar (float (height * width)))
@@ -64,30 +63,56 @@ module Augment =
             let anywhere = (uniform generator (0.0, 1.0) [| count |]).mul_(room.add (scalar 1.0)).floor_()
             torch.where (found, anywhere, room.div_(scalar 2.0).round_())
 
-        h, w, place height h, place width w
+        let top = place height h
+        torch.stack [| h; w; top; place width w |]
 
     /// Weights `[N, side, side]` that take each output row (or column) from the two nearest rows of a window:
     /// bilinear, half-pixel centres, nothing from outside the window.
     let private interpolation (side: int64) (start: Tensor) (length: Tensor) =
         let start, length = start.unsqueeze 1L, length.unsqueeze 1L
-        let pixels = torch.arange (side, dtype = Nullable torch.ScalarType.Float64)
+        let pixels = torch.arange (side, dtype = Nullable start.dtype, device = start.device)
         let half, one = scalar 0.5, scalar 1.0
         let centres = pixels.add(half).mul(length).div_(scalar (float side)).sub_ half
         let inside = torch.minimum(centres.clamp_min_ (scalar 0.0), length.sub one).add_ start
         (inside.unsqueeze 2L).sub(pixels).abs_().neg_().add_(one).clamp_min_(scalar 0.0)
 
-    let private crop area ratio generator (images: Tensor) =
-        let count, height, width = images.shape[0], images.shape[2], images.shape[3]
-        let h, w, top, left = rectangles area ratio generator count height width
-        let onto (weights: Tensor) = weights.``to`` (images.dtype, images.device)
-        let rows = (onto (interpolation height top h)).unsqueeze 1L
-        let columns = (onto (interpolation width left w)).transpose(1L, 2L).unsqueeze 1L
+    let private crop (drawn: Tensor) (images: Tensor) =
+        let height, width = images.shape[2], images.shape[3]
+        let row (index: int) = drawn.select (0L, int64 index)
+        let onto (weights: Tensor) = weights.``to`` images.dtype
+        let rows = (onto (interpolation height (row 2) (row 0))).unsqueeze 1L
+        let columns = (onto (interpolation width (row 3) (row 1))).transpose(1L, 2L).unsqueeze 1L
         rows.matmul (images.matmul columns)
 
-    /// Changes `images` `[N, C, H, W]` one augmentation after the other.
+    /// The numbers of one augmentation for `[N, C, H, W]` images: rows `[R, N]`, drawn on the CPU in float64.
+    let private draw (generator: torch.Generator) (size: int64 array) augmentation =
+        match augmentation with
+        | Augmentation.HorizontalFlip _ -> uniform generator (0.0, 1.0) [| 1L; size[0] |]
+        | Augmentation.RandomResizedCrop(area, ratio) -> rectangles area ratio generator size[0] size[2] size[3]
+
+    let private change augmentation drawn images =
+        match augmentation with
+        | Augmentation.HorizontalFlip probability -> flip probability drawn images
+        | Augmentation.RandomResizedCrop _ -> crop drawn images
+
+    /// Some numbers an image, from the CPU to the images' device, which the CPU does not wait for.
+    let private near (images: Tensor) (numbers: Tensor) =
+        let dtype =
+            match images.device.``type`` with
+            // Apple's GPUs have no float64.
+            | DeviceType.MPS -> torch.ScalarType.Float32
+            | _ -> numbers.dtype
+
+        numbers.``to`` (dtype, images.device, non_blocking = true)
+
+    /// Changes `images` `[N, C, H, W]` one augmentation after the other, on their device. What is random is drawn on
+    /// the CPU, the same for every device, and goes over in one piece.
     let apply (augmentations: Augmentation list) generator (images: Tensor) =
-        (images, augmentations)
-        ||> List.fold (fun images augmentation ->
-            match augmentation with
-            | Augmentation.HorizontalFlip probability -> flip probability generator images
-            | Augmentation.RandomResizedCrop(area, ratio) -> crop area ratio generator images)
+        match augmentations |> List.map (draw generator images.shape) with
+        | [] -> images
+        | drawn ->
+            let parts = drawn |> List.map (fun rows -> rows.shape[0]) |> Array.ofList
+            let rows = (near images (torch.cat (Array.ofList drawn, 0L))).split(parts, 0L)
+
+            (images, augmentations, List.ofArray rows)
+            |||> List.fold2 (fun images augmentation drawn -> change augmentation drawn images)

@@ -69,6 +69,24 @@ module Dataset =
         use _ = torch.NewDisposeScope()
         pixels.permute(0L, 2L, 3L, 1L).contiguous().cpu().data<byte>().ToArray()
 
+    /// The same images on another device.
+    let onto (device: torch.Device) (data: Dataset) : Dataset = {
+        data with
+            Pixels = data.Pixels.``to`` device
+            Labels = data.Labels.``to`` device
+    }
+
+    /// What a set may take of the memory that is free on the network's device.
+    let private share = 0.25
+
+    /// Free memory of a device that does not say how much it has: no GPU that one trains on has less.
+    let private unknownFree = 4L <<< 30
+
+    /// Whether a set may lie on a device where so many bytes are free.
+    let fits (free: int64 Nullable) (data: Dataset) =
+        let free = if free.HasValue then free.Value else unknownFree
+        float (data.Pixels.numel ()) <= share * float free
+
     /// The images at some places, in that order.
     let select (places: Tensor) (data: Dataset) : Dataset = {
         data with
@@ -144,13 +162,16 @@ module Normalisation =
             Std = std |> Array.map (fun x -> if x = 0.0 then 1.0 else Math.Round(x, 8))
         }
 
-    /// Bytes, as floats, to what the network reads: scaled by 255, then normalised.
-    let apply (normalisation: Normalisation) (pixels: Tensor) =
+    /// Mean and deviation, `[1, C, 1, 1]` each, for pixels of a type on a device.
+    let tensors (normalisation: Normalisation) (dtype: torch.ScalarType) (device: torch.Device) : Tensor * Tensor =
         let channel (values: float array) =
-            let values = torch.tensor(values).view(1L, values.LongLength, 1L, 1L)
-            values.``to`` (pixels.dtype, pixels.device)
+            use values = torch.tensor(values).view(1L, values.LongLength, 1L, 1L)
+            values.``to`` (dtype, device)
 
-        pixels.div_(scalar 255.0).sub_(channel normalisation.Mean).div_(channel normalisation.Std)
+        channel normalisation.Mean, channel normalisation.Std
+
+    /// Bytes, as floats, to what the network reads: scaled by 255, then normalised.
+    let apply (mean: Tensor, std: Tensor) (pixels: Tensor) = pixels.div_(scalar 255.0).sub_(mean).div_ std
 
 /// How images of a set become batches.
 type Feed = {
@@ -180,28 +201,27 @@ module Batch =
         tensor.MoveToOuterDisposeScope() |> ignore
         tensor
 
-    /// The images at `places` `[N]`, augmented by numbers from `generator`, normalised, on the feed's device and in
-    /// its precision and layout.
-    let read (feed: Feed) (generator: torch.Generator) (places: Tensor) : Batch =
+    /// What pixels are augmented and normalised in: half precision has too few digits for it.
+    let private working (placement: Placement) =
+        match placement.DType with
+        | torch.ScalarType.Float64 -> torch.ScalarType.Float64
+        | _ -> torch.ScalarType.Float32
+
+    /// The images at `places` `[N]`, augmented by numbers from `generator`, normalised by `scale`, on the feed's device
+    /// and in its precision and layout. Where the set lies elsewhere its bytes go over, and the rest is done there.
+    let private read (feed: Feed) scale (generator: torch.Generator) (places: Tensor) : Batch =
         use _ = torch.NewDisposeScope()
         use _ = torch.no_grad ()
-        let pixels = feed.Data.Pixels.index_select (0L, places)
+        let device = feed.Placement.Device
 
-        // Half precision has too few digits for the pixels' arithmetic.
-        let working =
-            match feed.Placement.DType with
-            | torch.ScalarType.Float64 -> torch.ScalarType.Float64
-            | _ -> torch.ScalarType.Float32
+        let gather (part: Tensor) = part.index_select(0L, places).``to``(device, non_blocking = true)
 
-        let images = Augment.apply feed.Augment generator (pixels.``to`` working)
-        let normalised = Normalisation.apply feed.Normalisation images
+        let pixels = (gather feed.Data.Pixels).``to``(working feed.Placement)
+        let normalised = Augment.apply feed.Augment generator pixels |> Normalisation.apply scale
 
         {
-            Images =
-                normalised.``to`` (feed.Placement.DType, feed.Placement.Device)
-                |> Layout.apply feed.Placement.Layout
-                |> outOfScope
-            Labels = feed.Data.Labels.index_select(0L, places).``to`` feed.Placement.Device |> outOfScope
+            Images = normalised.``to`` feed.Placement.DType |> Layout.apply feed.Placement.Layout |> outOfScope
+            Labels = gather feed.Data.Labels |> outOfScope
         }
 
     /// Number of batches in an epoch.
@@ -226,11 +246,14 @@ module Batch =
     let epoch (feed: Feed) (seed: int64) shuffle dropLast epoch first : Batch seq =
         seq {
             use order = order feed.Data seed shuffle epoch
+            let mean, std = Normalisation.tensors feed.Normalisation (working feed.Placement) feed.Placement.Device
+            use mean = mean
+            use std = std
 
             for number in first .. count dropLast feed - 1 do
                 let start = number * feed.BatchSize
                 let size = min feed.BatchSize (feed.Data.Count - start)
                 use generator = Randomness.generator seed Purpose.Augment epoch number
                 use places = order.narrow (0L, int64 start, int64 size)
-                yield read feed generator places
+                yield read feed (mean, std) generator places
         }

@@ -53,7 +53,7 @@ public sealed class TrainingRun : IDisposable
             if (request.Init.Length > 0 && saved is null)
                 Initialise(request.Init);
             var start = saved?.State.Position.ToPosition() ?? Training.Start;
-            _fit = Owned(Training.Fit(_recipe, _network, data.Train, data.Val, data.Normalisation, start));
+            _fit = Owned(Training.Fit(_recipe, _network, Near(data.Train), Near(data.Val), data.Normalisation, start));
             _folder = Owned(saved?.Folder ?? NewFolder(request, hyperParameters));
             _snapshot = new RunSnapshot(
                 request,
@@ -149,6 +149,14 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <summary>From now on the run disposes it; the latest goes first.</summary>
+    /// <summary>A set where the network is, if there is room.</summary>
+    private Dataset Near(Dataset set)
+    {
+        var placement = _network.Weights.Placement;
+        var near = Datasets.Near(set, placement, DeviceMemory.Free(placement.Device));
+        return ReferenceEquals(near, set) ? set : Owned(near);
+    }
+
     private T Owned<T>(T it)
         where T : IDisposable
     {

@@ -136,6 +136,20 @@ let private epochs =
 
 let private sets =
     testList "sets" [
+        test "a set goes to the network's device if it takes at most a quarter of what is free there" {
+            use data = numbered 100
+            let there = { Placement.cpu with Device = torch.META }
+            let near free = Datasets.Near(data, there, free)
+            let stays it = obj.ReferenceEquals(it, data)
+            Expect.isTrue (stays (near (Nullable 399L))) "too large"
+            use moved = near (Nullable 400L)
+            Expect.equal moved.Pixels.device.``type`` DeviceType.META "its pixels"
+            Expect.equal moved.Labels.device.``type`` DeviceType.META "and its labels"
+            use small = near (Nullable())
+            Expect.isFalse (stays small) "small enough for any"
+            Expect.isTrue (stays (Datasets.Near(data, Placement.cpu, Nullable 400L))) "it is there already"
+        }
+
         inScope "bytes come channels last and are held channels first"
         <| fun () ->
             let data = Dataset.ofBytes (Array.init 24 byte) [| 3L; 1L |] 2 2 [| "a" |]
