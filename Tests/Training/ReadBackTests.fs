@@ -78,9 +78,18 @@ let tests =
             Expect.throws (fun () -> total.item<float32>() |> ignore) "a tensor without numbers"
         }
 
-        for name, (optimizer, _) in Recipe.optimizers do
+        for name, recipe in
+            [
+                for name, (optimizer, _) in Recipe.optimizers do
+                    name, { Recipe.plain with Optimizer = optimizer }
+
+                "a clipped norm", { Recipe.plain with Clipping = Some(Clipping.Norm 1.0) }
+                "clipped values", { Recipe.plain with Clipping = Some(Clipping.Value 1.0) }
+                "two batches", { Recipe.plain with Accumulate = 2 }
+                "smoothed labels", { Recipe.plain with Objective = Objective.CrossEntropy 0.1 }
+            ] do
             test $"a step of {name}, its loss and its hits take nothing from the device" {
-                let state = steps { Recipe.plain with Optimizer = optimizer } 3
+                let state = steps recipe (3 * recipe.Accumulate)
                 Expect.equal state.Step 3L "done without a number"
                 (state.Optimizer :> IDisposable).Dispose()
             }
@@ -89,7 +98,18 @@ let tests =
             let whoReads file =
                 readers.Value |> Set.filter (fun (top, _) -> top = file || top = file + "Module") |> Set.map snd
 
-            for file in [ "Forward"; "TorchModule"; "Weights"; "Augment"; "Batch"; "Loop"; "Optimizer"; "Objective" ] do
+            for file in
+                [
+                    "Forward"
+                    "TorchModule"
+                    "Weights"
+                    "Augment"
+                    "Batch"
+                    "Loop"
+                    "Optimizer"
+                    "Objective"
+                    "Clipping"
+                ] do
                 Expect.isEmpty (whoReads file) $"{file} computes on the device alone"
 
             Expect.equal (whoReads "Tally") (set [ "get_Sums"; "get_FiniteBatches" ]) "read when somebody asks"
