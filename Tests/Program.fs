@@ -61,6 +61,7 @@ let private inside = [
 let private processes = [
     Callbacks.TensorBoardRunTests.tests
     Callbacks.EpochCsvTests.tests
+    Callbacks.OwnCallbackTests.tests
     Commands.RequestTests.tests
     Commands.TrainTests.tests
     Commands.ResumeTests.tests

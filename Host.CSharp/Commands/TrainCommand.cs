@@ -9,33 +9,57 @@ namespace Hybrid.Host.Commands;
 /// <summary><c>train</c>: fits a model, keeps the best, tests it, writes the run's folder.</summary>
 public static class TrainCommand
 {
+    /// <summary>
+    /// Does what <c>hybrid train ARGUMENTS</c> does, watched by the caller's callbacks as well. They are told of each event
+    /// after the built-in ones that log, and before those that save: what an <see cref="IStateful"/> remembers is part of
+    /// the state that <c>--resume</c> goes on from.
+    /// </summary>
+    /// <param name="own">The caller's, who disposes what there is to dispose.</param>
+    /// <example><c>var result = TrainCommand.Run(["--model", "DenseNet"], new MyCallback());</c></example>
+    /// <exception cref="RequestException">The arguments are wrong; the message says what is allowed.</exception>
+    /// <exception cref="WorkException">Nothing came of the run.</exception>
+    public static TrainResult Run(IReadOnlyList<string> arguments, params IReadOnlyList<ICallback> own) =>
+        CommandLine.Read(["train", .. arguments]) switch
+        {
+            Request.Train { Item: var request } => Start(request, new Output(request.Json), own),
+            Request.Resume { Item: var request } => GoOn(request, new Output(request.Json), own),
+            Request.Wrong { Message: var message } => throw new RequestException(message),
+            _ => throw new RequestException($"'{string.Join(' ', arguments)}' asks for no training"),
+        };
+
+    /// <summary>The verb, for a new run.</summary>
     public static int Run(TrainRequest request)
     {
         var output = new Output(request.Json);
-        var placement = Machine.Prepare(request.Machine);
-        using var data = new LoadedData(request.Data, output);
-        output.Result(Run(request, data, placement, output));
+        output.Result(Start(request, output, []));
+        return 0;
+    }
+
+    /// <summary>The verb, for a run that is taken up again.</summary>
+    public static int Resume(ResumeRequest request)
+    {
+        var output = new Output(request.Json);
+        output.Result(GoOn(request, output, []));
         return 0;
     }
 
     /// <summary>One whole run on data that is there already.</summary>
-    /// <param name="own">Callbacks besides the built-in ones.</param>
-    public static TrainResult Run(
-        TrainRequest request,
-        LoadedData data,
-        Placement placement,
-        Output output,
-        params IReadOnlyList<ICallback> own
-    )
+    public static TrainResult Run(TrainRequest request, LoadedData data, Placement placement, Output output)
     {
+        using var run = new TrainingRun(request, data, placement, output, []);
+        return run.Finish();
+    }
+
+    private static TrainResult Start(TrainRequest request, Output output, IReadOnlyList<ICallback> own)
+    {
+        var placement = Machine.Prepare(request.Machine);
+        using var data = new LoadedData(request.Data, output);
         using var run = new TrainingRun(request, data, placement, output, own);
         return run.Finish();
     }
 
-    /// <summary>Goes on with a run from its last saved state, in its own folder.</summary>
-    public static int Resume(ResumeRequest request)
+    private static TrainResult GoOn(ResumeRequest request, Output output, IReadOnlyList<ICallback> own)
     {
-        var output = new Output(request.Json);
         var saved = SavedRun.Find(request.Run.Length > 0 ? request.Run : RunFolder.DefaultRoot);
         // The command line's relative paths mean what they meant then.
         if (Directory.Exists(saved.State.WorkingFolder))
@@ -44,8 +68,7 @@ public static class TrainCommand
             throw new WorkException($"'{saved.Source}' does not hold the command line that started its run");
         var placement = Machine.Prepare(train.Machine);
         using var data = new LoadedData(train.Data, output);
-        using var run = new TrainingRun(train, data, placement, output, [], saved);
-        output.Result(run.Finish());
-        return 0;
+        using var run = new TrainingRun(train, data, placement, output, own, saved);
+        return run.Finish();
     }
 }

@@ -1,6 +1,6 @@
 namespace Hybrid.Host.Commands;
 
-/// <summary>What a run came to; under <c>--json</c> with its fields in snake case. Null: not measured.</summary>
+/// <summary>What a run came to; under <c>--json</c> with its fields in snake case. Null: not measured, or not kept.</summary>
 public sealed record TrainResult(
     string? RunDir,
     string Model,

@@ -35,12 +35,13 @@ public static class Libtorch
         }
     }
 
-    /// <summary>Whether the program brings a libtorch. What the system has elsewhere is not looked for: it is seldom of
+    /// <summary>Whether the program, or this library in a script, brings a libtorch. What the system has elsewhere is not looked for: it is seldom of
     /// the version that TorchSharp needs.</summary>
     private static bool IsBeside =>
         ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "")
             .Split(Path.PathSeparator)
             .Append(AppContext.BaseDirectory)
+            .Append(Path.GetDirectoryName(typeof(Libtorch).Assembly.Location) ?? AppContext.BaseDirectory)
             .Any(folder => File.Exists(Path.Combine(folder, LibtorchFolder.FileOf("torch_cpu"))));
 
     private static void Use(LibtorchFolder folder)
