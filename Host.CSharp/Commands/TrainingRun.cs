@@ -46,6 +46,7 @@ public sealed class TrainingRun : IDisposable
         try
         {
             _model = ModelFor(request, data);
+            Check(request.Monitor, data);
             var plan = Models.Plan(_model, data.Train.Shape);
             _recipe = Training.Recipe(request.Data.Source, _model, request.Changes);
             var hyperParameters = Models.Describe(_model, _recipe);
@@ -82,13 +83,14 @@ public sealed class TrainingRun : IDisposable
     /// <exception cref="WorkException">Nothing came of it.</exception>
     public TrainResult Finish()
     {
-        Announce();
+        var where = _request.FastDevRun ? "one step, nothing is kept" : $"into {_folder.Root}";
+        TrainingWords.Before(_output, _model, _network.Plan, _data, _recipe, where);
         _progress.Around(() => _watch.Follow(_fit));
         if (Interrupt.Asked)
             throw Interrupted();
-        if (_best.File is null && _watch.Diverged is { } where)
+        if (_best.File is null && _watch.Diverged is { } end)
             throw new WorkException(
-                $"training diverged: the {where.Metric} of step {where.Step} is {where.Loss}; try a lower --lr"
+                $"training diverged: the {end.Metric} of step {end.Step} is {end.Loss}; try a lower --lr"
             );
         var best = _best.Best ?? throw new WorkException("the run ended before its first epoch: nothing was kept");
         if (_best.File is { } file)
@@ -111,7 +113,7 @@ public sealed class TrainingRun : IDisposable
             Math.Round(_clock.Elapsed.TotalSeconds, 3),
             Math.Round(_throughput.ImagesPerSecond, 1)
         );
-        Report(result);
+        TrainingWords.After(_output, result, _early.WantsStop ? _early.Reason : null);
         return result;
     }
 
@@ -148,7 +150,6 @@ public sealed class TrainingRun : IDisposable
         ];
     }
 
-    /// <summary>From now on the run disposes it; the latest goes first.</summary>
     /// <summary>A set where the network is, if there is room.</summary>
     private Dataset Near(Dataset set)
     {
@@ -157,6 +158,7 @@ public sealed class TrainingRun : IDisposable
         return ReferenceEquals(near, set) ? set : Owned(near);
     }
 
+    /// <summary>From now on the run disposes it; the latest goes first.</summary>
     private T Owned<T>(T it)
         where T : IDisposable
     {
@@ -209,6 +211,15 @@ public sealed class TrainingRun : IDisposable
             );
     }
 
+    private static void Check(MonitorRequest monitor, LoadedData data)
+    {
+        if (monitor.Patience > 0 && monitor.Metric.StartsWith("val_", StringComparison.Ordinal) && data.Val.Count == 0)
+            throw new RequestException(
+                $"--patience waits for a better {monitor.Metric}, but {data.Name} has no images to validate on: "
+                    + "--monitor train_loss does without"
+            );
+    }
+
     private void Initialise(string checkpoint)
     {
         var classes = FineTuning.Start(_network, CheckpointFile.Read(checkpoint).Tensors, checkpoint);
@@ -233,36 +244,5 @@ public sealed class TrainingRun : IDisposable
             _output.Line(
                 $"The run was started with {saved.State.Threads} threads: with another number its last digits will differ."
             );
-    }
-
-    private string Where => _request.FastDevRun ? "one step, nothing is kept" : $"into {_folder.Root}";
-
-    private void Announce()
-    {
-        var summary = Models.Summarise(_network.Plan);
-        _output.Line(
-            $"{_model.Name}: {summary.Params:N0} parameters, {summary.Macs / 1e6:F1} million multiply-adds an image"
-        );
-        _output.Line(
-            $"{_data.Name}: {_data.Train.Count:N0} images to train on, {_data.Val.Count:N0} to validate on, "
-                + $"{_data.Test.Count:N0} to test on, {_data.Train.Classes.Length} classes"
-        );
-        _output.Line(
-            $"{_recipe.Epochs} epochs of batches of {_recipe.BatchSize}, {Training.OptimizerName(_recipe)} "
-                + $"from a rate of {_recipe.LearningRate}, seed {_recipe.Seed}; {Where}"
-        );
-    }
-
-    private void Report(TrainResult result)
-    {
-        if (_early.WantsStop)
-            _output.Line($"Ended early: {_early.Reason}");
-        var val = result.ValAcc is { } v ? $"val accuracy {Output.Percent(v)}, " : "";
-        var test = result.TestAcc is { } t ? $"test accuracy {Output.Percent(t)}" : "not tested";
-        var which = result.BestCheckpoint is null ? "Last" : "Best";
-        _output.Line($"{which} epoch {result.BestEpoch + 1}: {val}{test}");
-        _output.Line($"{result.Seconds:F0} s, {result.ImagesPerSecond:F0} images/s in training");
-        if (result.BestCheckpoint is { } file)
-            _output.Line(file);
     }
 }

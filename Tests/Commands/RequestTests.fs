@@ -29,6 +29,7 @@ let private wrong = [
     [ "train"; "--save-every"; "9"; "--no-save-last" ],
     2,
     [ "--save-every"; "--no-save-last" ]
+    "patience for nothing", [ "train"; "--patience"; "2"; "--val-size"; "0" ], 2, [ "val_acc"; "--monitor train_loss" ]
     "two trials", [ "train"; "--fast-dev-run"; "--overfit-batches"; "2" ], 2, [ "--fast-dev-run"; "--overfit-batches" ]
     "no checkpoint", [ "test" ], 2, [ "--checkpoint" ]
     "missing checkpoint", [ "test"; "--checkpoint"; "gone.safetensors" ], 2, [ "gone.safetensors" ]
