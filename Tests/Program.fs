@@ -53,6 +53,7 @@ let private inside = [
     Callbacks.TensorBoardFormatTests.tests
     Callbacks.TensorBoardTests.tests
     Callbacks.CsvLogTests.tests
+    Commands.DocumentTests.tests
     Callbacks.ModelCheckpointTests.tests
 ]
 
