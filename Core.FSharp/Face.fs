@@ -86,7 +86,9 @@ type Datasets =
     /// The images at some places as bytes `[N, H, W, C]`.
     static member Bytes(data: Dataset, places: int array) : byte array =
         use _ = torch.NewDisposeScope()
-        (Dataset.select (torch.tensor (Array.map int64 places)) data).Pixels |> Dataset.toBytes
+
+        (Dataset.select (torch.tensor (Array.map int64 places, device = data.Pixels.device)) data).Pixels
+        |> Dataset.toBytes
 
     /// The images on the network's device where they fit there, else as they are; `free` are the device's free bytes,
     /// if they are known.
@@ -144,6 +146,9 @@ type Training =
 
     /// The first images, `count` at most, of the first batch that a run of `recipe` sees.
     static member Samples(recipe: Recipe, train: Dataset, count: int) : Samples = Samples.ofRun recipe train count
+
+    /// The learning rate of one step of a run, counted from 0.
+    static member Rate(recipe: Recipe, stepsPerEpoch: int, step: int64) : float = Recipe.rate recipe stepsPerEpoch step
 
     static member OptimizerName(recipe: Recipe) : string = Optimizer.name recipe.Optimizer
 

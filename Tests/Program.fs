@@ -50,6 +50,9 @@ let private inside = [
     Data.PictureTests.tests
     Data.ImageFolderTests.tests
     Commands.RecipeOptionTests.tests
+    Report.HtmlTests.tests
+    Report.RunReportTests.tests
+    Report.ComparisonReportTests.tests
     Callbacks.TensorBoardFormatTests.tests
     Callbacks.TensorBoardTests.tests
     Callbacks.CsvLogTests.tests
@@ -69,6 +72,7 @@ let private processes = [
     Commands.TrialTests.tests
     Commands.PublishedTests.tests
     Commands.ExportTests.tests
+    Commands.ReportTests.tests
     Commands.DoctorTests.tests
     Commands.FolderTests.tests
     Commands.PredictTests.tests

@@ -51,6 +51,8 @@ type Diagnosis = {
     /// What happened at least once, by label and then by guess.
     Confusions: Confusion array
     Bins: ConfidenceBin array
+    /// NaN of no images.
+    MeanConfidence: float
     /// Mean distance between confidence and accuracy over the bins, each weighed by its images; 0..1, NaN of no images.
     CalibrationError: float
     /// The wrong answers that were given with the most confidence, the surest first.
@@ -150,6 +152,7 @@ module Diagnosis =
             Classes = classResults classes confusions
             Confusions = confusions
             Bins = bins
+            MeanConfidence = (answers |> Array.sumBy _.Confidence) / float answers.Length
             CalibrationError = calibrationError answers.Length bins
             Mistakes = mistakes answers
         }

@@ -1,6 +1,7 @@
 using Hybrid.Command;
 using Hybrid.Host.Checkpoints;
 using Hybrid.Host.Data;
+using Hybrid.Host.Report;
 using Hybrid.Host.Runtime;
 using Spectre.Console;
 
@@ -20,14 +21,21 @@ public static class CompareCommand
         var placement = Machine.Prepare(train.Machine);
         using var data = new LoadedData(train.Data, output);
         var rows = new List<CompareRow>();
+        var runs = new List<ReportedRun>();
         foreach (var name in request.Models)
         {
             var file = Stored(request.Checkpoints, name);
-            rows.Add(file is null ? Train(request, name, data, placement, output) : Test(file, name, data, placement));
+            var (row, run) = file is null
+                ? Train(request, name, data, placement, output)
+                : Test(file, name, data, placement);
+            rows.Add(row);
+            if (run is not null)
+                runs.Add(run);
         }
 
         output.People.Write(Table(rows));
-        output.Result(new CompareResult(rows));
+        var report = WriteReport(train, runs, output);
+        output.Result(new CompareResult(rows, report));
         return 0;
     }
 
@@ -36,7 +44,7 @@ public static class CompareCommand
             ? null
             : Endings.Select(ending => Path.Combine(folder, name + ending)).FirstOrDefault(File.Exists);
 
-    private static CompareRow Train(
+    private static (CompareRow, ReportedRun?) Train(
         CompareRequest request,
         string name,
         LoadedData data,
@@ -44,27 +52,56 @@ public static class CompareCommand
         Output output
     )
     {
-        var result = TrainCommand.Run(Requests.WithModel(request.Train, name), data, placement, output);
-        return new CompareRow(name, result.ValAcc, result.TestAcc, result.NumParams, result.BestCheckpoint);
+        using var run = new TrainingRun(Requests.WithModel(request.Train, name), data, placement, output, []);
+        var result = run.Finish();
+        return (
+            new CompareRow(name, result.ValAcc, result.TestAcc, result.NumParams, result.BestCheckpoint),
+            run.Reported
+        );
     }
 
-    private static CompareRow Test(string file, string name, LoadedData data, Placement placement)
+    private static (CompareRow, ReportedRun?) Test(string file, string name, LoadedData data, Placement placement)
     {
         var trained = TrainedModel.Read(file, Requests.Unnamed);
         if (trained.Model.Name != name)
             throw new RequestException($"'{file}' holds a {trained.Model.Name}, not a {name}");
         using var network = trained.Build(placement);
+        var results = new List<SplitResult>();
+        foreach (var split in new[] { Hybrid.Command.Split.Val, Hybrid.Command.Split.Test })
+            if (data.Of(split) is { Count: > 0 } images)
+                results.Add(
+                    SplitResult.Of($"{split}", images, TestCommand.Diagnose(trained, network, data, split, 128))
+                );
         double? Accuracy(Hybrid.Command.Split split) =>
-            data.Of(split).Count == 0
-                ? null
-                : TestCommand.Diagnose(trained, network, data, split, 128).Metrics.Accuracy;
-        return new CompareRow(
+            results.FirstOrDefault(result => result.Name == $"{split}")?.Diagnosis.Metrics.Accuracy;
+        var row = new CompareRow(
             name,
             Accuracy(Hybrid.Command.Split.Val),
             Accuracy(Hybrid.Command.Split.Test),
             Models.Summarise(network.Plan).Params,
             file
         );
+        return (row, new ReportedRun(name, data.Name, trained.Described, network.Plan, data.Train.Classes, results));
+    }
+
+    /// <summary>Beside the runs, and where runs would be if there is none.</summary>
+    private static string? WriteReport(TrainRequest train, List<ReportedRun> runs, Output output)
+    {
+        if (runs.Count == 0)
+            return null;
+        var folder = Path.GetFullPath(train.Out.Length > 0 ? train.Out : RunFolder.DefaultRoot);
+        var report = ReportFile.TryWrite(
+            folder,
+            output,
+            path =>
+            {
+                ComparisonReport.Write(path, runs);
+                return true;
+            }
+        );
+        if (report is not null)
+            output.Line(report);
+        return report;
     }
 
     private static Table Table(IEnumerable<CompareRow> rows)
@@ -83,8 +120,8 @@ public static class CompareCommand
     private static string Share(double? accuracy) => accuracy is { } share ? Output.Percent(share) : "-";
 }
 
-/// <summary>The rows of the table, in the order of the models.</summary>
-public sealed record CompareResult(IReadOnlyList<CompareRow> Models);
+/// <summary>The rows of the table, in the order of the models, and the report's path.</summary>
+public sealed record CompareResult(IReadOnlyList<CompareRow> Models, string? Report);
 
 /// <summary>One model of a comparison.</summary>
 public sealed record CompareRow(string Model, double? ValAcc, double? TestAcc, long NumParams, string? Checkpoint);

@@ -15,5 +15,6 @@ public sealed record TrainResult(
     double? TestAcc,
     double? TestLoss,
     double Seconds,
-    double ImagesPerSecond
+    double ImagesPerSecond,
+    string? Report
 );

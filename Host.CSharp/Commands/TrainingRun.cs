@@ -4,6 +4,7 @@ using Hybrid.Command;
 using Hybrid.Host.Callbacks;
 using Hybrid.Host.Checkpoints;
 using Hybrid.Host.Data;
+using Hybrid.Host.Report;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Commands;
@@ -21,6 +22,7 @@ public sealed class TrainingRun : IDisposable
     private readonly Output _output;
     private readonly Model _model;
     private readonly Recipe _recipe;
+    private readonly TrainingReport _report;
     private readonly TorchModule _network;
     private readonly Fit _fit;
     private readonly RunFolder _folder;
@@ -66,6 +68,7 @@ public sealed class TrainingRun : IDisposable
             _early = new EarlyStopping(request.Monitor);
             var leftOut = _recipe.DropLast ? data.Train.Count % _recipe.BatchSize : 0;
             _throughput = new Throughput(_recipe.BatchSize * _recipe.Accumulate, data.Train.Count - leftOut);
+            _report = new TrainingReport(_model, data, hyperParameters, _fit, _folder, _throughput, output);
             _progress = new ProgressDisplay(output);
             _watch = new TrainingWatch(Callbacks(request, plan, hyperParameters, own), start);
             if (saved is not null)
@@ -77,6 +80,9 @@ public sealed class TrainingRun : IDisposable
             throw;
         }
     }
+
+    /// <summary>What the run's report tells; null before the run has ended and where nothing can be told.</summary>
+    public ReportedRun? Reported => _report.Told;
 
     /// <summary>Trains to the end, then tests the best weights.</summary>
     /// <exception cref="OperationCanceledException">Interrupted; the state is saved.</exception>
@@ -95,8 +101,10 @@ public sealed class TrainingRun : IDisposable
         var best = _best.Best ?? throw new WorkException("the run ended before its first epoch: nothing was kept");
         if (_best.File is { } file)
             ModuleTensors.Write(_network, TrainedModel.Divide(CheckpointFile.Read(file).Tensors).Weights, file);
-        var val = Evaluate(_data.Val);
-        var test = Evaluate(_data.Test);
+        var results = _report.Diagnose();
+        var val = results.FirstOrDefault(it => it.Name == "val")?.Diagnosis.Metrics;
+        var test = results.FirstOrDefault(it => it.Name == "test")?.Diagnosis.Metrics;
+        var report = _report.Write(best.Epoch + 1, results, _clock.Elapsed);
         var result = new TrainResult(
             _request.FastDevRun ? null : _folder.Root,
             _model.Name,
@@ -111,7 +119,8 @@ public sealed class TrainingRun : IDisposable
             test?.Accuracy,
             test?.Loss,
             Math.Round(_clock.Elapsed.TotalSeconds, 3),
-            Math.Round(_throughput.ImagesPerSecond, 1)
+            Math.Round(_throughput.ImagesPerSecond, 1),
+            _request.FastDevRun ? null : report
         );
         TrainingWords.After(_output, result, _early.WantsStop ? _early.Reason : null);
         return result;
@@ -193,6 +202,7 @@ public sealed class TrainingRun : IDisposable
     private OperationCanceledException Interrupted()
     {
         var soFar = $"interrupted after {_watch.Steps} steps";
+        _report.Write(null, [], _clock.Elapsed);
         if (!_request.Save.Last || _request.FastDevRun)
             return new($"{soFar}; its last state was not to be saved");
         SaveState();
@@ -229,9 +239,6 @@ public sealed class TrainingRun : IDisposable
                     + "the last layer starts anew"
             );
     }
-
-    private Metrics? Evaluate(Dataset data) =>
-        data.Count > 0 ? Training.Diagnose(_network, data, _data.Normalisation, _recipe.BatchSize).Metrics : null;
 
     private void Restore(SavedRun saved)
     {

@@ -34,5 +34,7 @@ internal static class TrainingWords
         output.Line($"{result.Seconds:F0} s, {result.ImagesPerSecond:F0} images/s in training");
         if (result.BestCheckpoint is { } file)
             output.Line(file);
+        if (result.Report is { } report)
+            output.Line(report);
     }
 }

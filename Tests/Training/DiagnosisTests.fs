@@ -43,6 +43,7 @@ let private byHand =
             // A fifteenth is 0.0667: 0.35 lies in the 6th, 0.61 and 0.65 in the 10th, 0.95 and 1 in the last.
             Expect.equal filled [ 5, 1, 1.0; 9, 2, 0.5; 14, 2, 0.5 ] "bin, images, accuracy"
             close 0.63 diagnosed.Bins[9].Confidence "mean of 0.61 and 0.65"
+            close (3.56 / 5.0) diagnosed.MeanConfidence "mean of all five"
             // (1·|1 − 0.35| + 2·|0.5 − 0.63| + 2·|0.5 − 0.975|) / 5
             close ((0.65 + 0.26 + 0.95) / 5.0) diagnosed.CalibrationError "weighed by images"
         }
