@@ -50,6 +50,7 @@ type TrainArgument =
     | [<Unique>] Model of string
     | Hparam of string
     | [<Unique>] Init of string
+    | [<Unique>] Freeze_Body
     | [<Unique>] Resume of string option
     | [<Unique>] Save_Every of int
     | [<Unique>] Save_Top_K of int
@@ -79,6 +80,7 @@ type TrainArgument =
     | [<Unique>] Warmup_Start of float
     | [<Unique>] Clip_Norm of float
     | [<Unique>] Clip_Value of float
+    | [<Unique>] Ema of float
     | [<Unique>] Label_Smoothing of float
     | [<Unique>] Augment of string
     | [<Unique>] No_Shuffle
@@ -124,6 +126,7 @@ type TrainArgument =
             | No_Save_Last -> "do not keep the run's last state, from which it could be resumed"
             | Init _ ->
                 "start from the weights of this checkpoint; its last layer starts anew where it has another number of classes"
+            | Freeze_Body -> "train the last layer alone, the rest stays as --init brought it (default: all is trained)"
             | Epochs _ -> "times through the training images (default: CIFAR 180, folder 30, shapes 8)"
             | Max_Steps _ -> "end after this many steps, wherever in an epoch that is"
             | Batch_Size _ -> Usage.batchSize
@@ -153,6 +156,8 @@ type TrainArgument =
                 "scale a step's gradient down to this norm where its own is larger (default: it is taken as it is)"
             | Clip_Value _ ->
                 "bring each number of the gradient between minus this and this (default: they are taken as they are)"
+            | Ema _ ->
+                "validate, keep and test the moving average of the weights that keeps this much of itself in a step, such as 0.999 (default: the weights themselves)"
             | Label_Smoothing _ -> "share of each label spread over all classes (default: 0)"
             | Augment _ -> "tutorial (default: random flips and crops) or none"
             | No_Shuffle -> "read the training images in their order"

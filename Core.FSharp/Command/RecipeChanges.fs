@@ -12,6 +12,8 @@ type RecipeChanges = {
     LearningRate: float option
     Schedule: ScheduleChanges
     Clipping: Clipping option
+    Average: float option
+    FreezeBody: bool
     LabelSmoothing: float option
     Augment: Augmentation list option
     KeepOrder: bool
@@ -32,6 +34,8 @@ module RecipeChanges =
         LearningRate = None
         Schedule = ScheduleChanges.none
         Clipping = None
+        Average = None
+        FreezeBody = false
         LabelSmoothing = None
         Augment = None
         KeepOrder = false
@@ -72,6 +76,8 @@ module RecipeChanges =
                 LearningRate = rate
                 Schedule = schedule
                 Clipping = Option.orElse own.Clipping changes.Clipping
+                Average = Option.orElse own.Average changes.Average
+                FreezeBody = changes.FreezeBody
                 Augment = Option.defaultValue own.Augment changes.Augment
                 Shuffle = own.Shuffle && not changes.KeepOrder
                 DropLast = own.DropLast && not changes.KeepLast

@@ -90,6 +90,7 @@ module internal RecipeOptions =
             let! rate = args.TryGetResult TrainArgument.Lr |> optional (Value.positive "--lr")
             let! schedule = schedule args
             let! clipping = clipping args
+            let! average = args.TryGetResult TrainArgument.Ema |> optional (Value.within 0.0 0.999999 "--ema")
             let! logEvery = args.TryGetResult TrainArgument.Log_Every |> optional (Value.atLeast 1 "--log-every")
 
             let! augment =
@@ -108,6 +109,8 @@ module internal RecipeOptions =
                 LearningRate = rate
                 Schedule = schedule
                 Clipping = clipping
+                Average = average
+                FreezeBody = args.Contains TrainArgument.Freeze_Body
                 LabelSmoothing = smoothing
                 Augment = augment
                 KeepOrder = args.Contains TrainArgument.No_Shuffle

@@ -58,6 +58,14 @@ module internal TrainOptions =
                     (args.TryGetResult TrainArgument.Min_Delta)
 
             let! changes = RecipeOptions.changes args
+            let init = args.GetResult(TrainArgument.Init, "")
+
+            let! changes =
+                if changes.FreezeBody && init = "" then
+                    Error "--freeze-body trains the last layer on a body that --init brings: --init is missing"
+                else
+                    Ok changes
+
             let! save = SaveOptions.save args
 
             let! rateEachStep =
@@ -71,7 +79,7 @@ module internal TrainOptions =
                 Machine = machine
                 Changes = changes
                 Monitor = monitor
-                Init = args.GetResult(TrainArgument.Init, "")
+                Init = init
                 Save = save
                 LearningRateEachStep = rateEachStep
                 FastDevRun = false

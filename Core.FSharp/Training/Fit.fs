@@ -67,7 +67,6 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
 
     let trainEpoch epoch =
         seq {
-            network.train true
             let first = state.Step
 
             for next, metrics in stepsOf epoch do
@@ -83,11 +82,13 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
             yield! diverged epoch lost "train_loss" metrics.Loss
         }
 
+    let shown = state.Average |> Option.defaultValue network
+
     let validate epoch =
         seq {
             match validation with
             | Some feed ->
-                let metrics = Loop.evaluate recipe.Objective network feed
+                let metrics = Loop.evaluate recipe.Objective shown feed
                 yield TrainingEvent.EpochValidated(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)
                 yield! diverged epoch (state.Step - 1L) "val_loss" metrics.Loss
             | None -> ()
@@ -131,7 +132,9 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
 
     member _.Recipe = recipe
 
-    member _.Network = network
+    /// The network that is validated, and whose weights are to be kept: the moving average where the recipe has one,
+    /// else the one that is trained.
+    member _.Network = shown
 
     member _.StepsPerEpoch = stepsPerEpoch
 
@@ -147,13 +150,21 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
         Sums = tally.Sums
     }
 
-    /// What the optimiser remembers, parameter by parameter: live views, under names such as
-    /// `momentum_buffer.blocks.0.net.0.weight`.
-    member _.OptimizerTensors: struct (string * Tensor) array = [|
-        for moment, flat in state.Optimizer.Moments do
-            for key, view in network.Weights.ViewsOf flat do
-                struct ($"{moment}.{key}", view)
-    |]
+    /// What the optimiser remembers of each parameter that it trains: live views, under names such as
+    /// `momentum_buffer.blocks.0.net.0.weight`. Where `Network` is a moving average, the weights that are trained too,
+    /// as `weights.blocks.0.net.0.weight`.
+    member _.OptimizerTensors: struct (string * Tensor) array =
+        let keys = Trained.keys state.Trained network.Weights
+
+        [|
+            for moment, flat in state.Optimizer.Moments do
+                for key, view in network.Weights.ViewsOf flat do
+                    if keys.Contains key then struct ($"{moment}.{key}", view) else view.Dispose()
+
+            if state.Average.IsSome then
+                for spec in network.Weights.Specs do
+                    struct ($"weights.{spec.Key}", network.Weights[spec.Key].detach())
+        |]
 
     interface IEnumerable<TrainingEvent> with
         /// Fails the second time: to read a run twice would be to train twice.
@@ -167,5 +178,5 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
 
     interface IDisposable with
         member _.Dispose() =
-            (state.Optimizer :> IDisposable).Dispose()
+            (state :> IDisposable).Dispose()
             (tally :> IDisposable).Dispose()

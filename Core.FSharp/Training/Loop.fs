@@ -1,8 +1,9 @@
 namespace Hybrid
 
+open System
 open TorchSharp
 
-/// A run between two steps. The weights belong to the module.
+/// A run between two steps. The weights belong to the module; what else a run keeps is here, to be disposed with it.
 type TrainingState = {
     /// The epoch that the next step is in.
     Epoch: int
@@ -12,8 +13,16 @@ type TrainingState = {
     Step: int64
     /// Steps of a whole epoch: what schedules count in.
     StepsPerEpoch: int
+    Trained: Trained
     Optimizer: OptimizerState
-}
+    /// The moving average of the network, where the recipe has one.
+    Average: TorchModule option
+} with
+
+    interface IDisposable with
+        member state.Dispose() =
+            (state.Optimizer :> IDisposable).Dispose()
+            state.Average |> Option.iter _.Dispose()
 
 /// A place in a run in plain numbers: with the weights and the optimiser's moments, all that it takes to go on from
 /// there as if nothing had happened.
@@ -56,6 +65,10 @@ module Loop =
         (state: TrainingState)
         (batches: Batch seq)
         : TrainingState * BatchMetrics =
+        // A frozen body is evaluated: it counts no batches and measures none.
+        if network.training = recipe.FreezeBody then
+            network.train (not recipe.FreezeBody)
+
         let gradient = network.Weights.Grad
         clear gradient
         let metrics = [ for batch in batches -> gather recipe network batch ]
@@ -67,7 +80,11 @@ module Loop =
 
         recipe.Clipping |> Option.iter (fun clipping -> Clipping.apply clipping gradient)
         let rate = Recipe.rate recipe state.StepsPerEpoch state.Step
-        let optimizer = Optimizer.step recipe.Optimizer rate network.Weights state.Optimizer
+        let optimizer = Optimizer.step recipe.Optimizer rate state.Trained network.Weights state.Optimizer
+
+        match recipe.Average, state.Average with
+        | Some decay, Some average -> Average.step decay state.Step network average
+        | _ -> ()
 
         {
             state with
@@ -98,13 +115,20 @@ module Loop =
         Inference.plain network (fun forward -> measure objective forward (fun _ _ -> ()) feed)
 
     /// Before the first step of a run with so many steps in an epoch.
-    let start (recipe: Recipe) (network: TorchModule) stepsPerEpoch : TrainingState = {
-        Epoch = 0
-        Batch = 0
-        Step = 0L
-        StepsPerEpoch = stepsPerEpoch
-        Optimizer = Optimizer.start recipe.Optimizer network.Weights
-    }
+    let start (recipe: Recipe) (network: TorchModule) stepsPerEpoch : TrainingState =
+        let weights = network.Weights
+        let trained = if recipe.FreezeBody then Trained.head weights else Trained.all weights
+        Trained.ask trained weights
+
+        {
+            Epoch = 0
+            Batch = 0
+            Step = 0L
+            StepsPerEpoch = stepsPerEpoch
+            Trained = trained
+            Optimizer = Optimizer.start recipe.Optimizer weights
+            Average = recipe.Average |> Option.map (fun _ -> Average.start network)
+        }
 
     /// Groups of `size` batches, the last of as many as are left. Each group is read once and in its turn; a batch is
     /// disposed as soon as the reader has moved on.

@@ -113,14 +113,20 @@ module Optimizer =
             weights.add_ (momentum, scalar -rate) |> ignore
         | _ -> invalidOp "RMSprop keeps one moment or two"
 
-    /// Changes the weights by their gradients, in place, at learning rate `rate`.
-    let step optimizer (rate: float) (weights: Weights) (state: OptimizerState) : OptimizerState =
+    /// Changes the trained weights by their gradients, in place, at learning rate `rate`.
+    let step optimizer (rate: float) (trained: Trained) (weights: Weights) (state: OptimizerState) : OptimizerState =
         use _ = torch.NewDisposeScope()
         use _ = torch.no_grad ()
+        let flat, gradient = trained.Of weights.Flat, trained.Of weights.Grad
+
+        let part = {
+            state with
+                Moments = [ for name, moment in state.Moments -> name, trained.Of moment ]
+        }
 
         match optimizer with
-        | Optimizer.Sgd p -> sgd p rate weights.Flat weights.Grad state
-        | Optimizer.Adam p -> adam p rate weights.Flat weights.Grad state
-        | Optimizer.RmsProp p -> rmsProp p rate weights.Flat weights.Grad state
+        | Optimizer.Sgd p -> sgd p rate flat gradient part
+        | Optimizer.Adam p -> adam p rate flat gradient part
+        | Optimizer.RmsProp p -> rmsProp p rate flat gradient part
 
         { state with Steps = state.Steps + 1L }

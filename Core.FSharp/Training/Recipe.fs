@@ -13,6 +13,10 @@ type Recipe = {
     LearningRate: float
     Schedule: Schedule
     Clipping: Clipping option
+    /// Decay of an exponential moving average of the weights, which is then what is validated and kept.
+    Average: float option
+    /// Trains the last layer alone; batch norms use the statistics that they have and change none.
+    FreezeBody: bool
     Augment: Augmentation list
     Shuffle: bool
     /// Leaves out a last batch that is smaller than the others.
@@ -61,6 +65,8 @@ module Recipe =
         LearningRate = 0.1
         Schedule = Schedule.Constant
         Clipping = None
+        Average = None
+        FreezeBody = false
         Augment = []
         Shuffle = true
         DropLast = true

@@ -84,6 +84,12 @@ module StoredRun =
         | Some(Clipping.Value most) -> [ "clip_value", number most ]
         | None -> []
 
+    let private average (recipe: Recipe) = [
+        match recipe.Average with
+        | Some decay -> "ema_decay", number decay
+        | None -> ()
+    ]
+
     let private augmentation change =
         let range (low: float, high: float) = JsonArray(number low, number high) :> JsonNode
 
@@ -111,8 +117,10 @@ module StoredRun =
             "epochs", whole (int64 recipe.Epochs)
             "max_steps", whole recipe.MaxSteps
             "batch_size", whole (int64 recipe.BatchSize)
+            "freeze_body", flag recipe.FreezeBody
             "accumulate", whole (int64 recipe.Accumulate)
             yield! clipping recipe
+            yield! average recipe
             "shuffle", flag recipe.Shuffle
             "drop_last", flag recipe.DropLast
             "seed", whole recipe.Seed

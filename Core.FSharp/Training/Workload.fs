@@ -78,7 +78,6 @@ type OwnWorkload(model: Model, plan: Plan, placement: Placement, batchSize: int)
     let mutable epoch = 0
 
     member _.Train(batch: Batch) =
-        network.train true
         let next, metrics = Loop.step recipe network state [ batch ]
         (metrics :> IDisposable).Dispose()
         state <- next
@@ -108,7 +107,7 @@ type OwnWorkload(model: Model, plan: Plan, placement: Placement, batchSize: int)
 
         (batch :> IDisposable).Dispose()
         (data :> IDisposable).Dispose()
-        (state.Optimizer :> IDisposable).Dispose()
+        (state :> IDisposable).Dispose()
         network.Dispose()
 
 /// The same network from TorchSharp's own modules and optimiser, in float32 on the CPU, as its examples have it.

@@ -232,7 +232,8 @@ public sealed class TrainingRun : IDisposable
 
     private void Initialise(string checkpoint)
     {
-        var classes = FineTuning.Start(_network, CheckpointFile.Read(checkpoint).Tensors, checkpoint);
+        var (_, weights) = TrainedModel.Divide(CheckpointFile.Read(checkpoint).Tensors);
+        var classes = FineTuning.Start(_network, weights, checkpoint);
         if (classes is not null)
             _output.Line(
                 $"'{checkpoint}' tells {classes} classes apart, {_data.Name} has {_data.Train.Classes.Length}: "

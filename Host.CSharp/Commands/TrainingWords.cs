@@ -18,7 +18,7 @@ internal static class TrainingWords
         );
         output.Line(
             $"{recipe.Epochs} epochs of batches of {recipe.BatchSize}, {Training.OptimizerName(recipe)} "
-                + $"from a rate of {recipe.LearningRate}, seed {recipe.Seed}; {where}"
+                + $"at a rate of {recipe.LearningRate}, seed {recipe.Seed}; {where}"
         );
     }
 

@@ -48,10 +48,13 @@ let private schedules = [
 ]
 
 let private others: (string * (Recipe -> bool)) list = [
-    "", (fun recipe -> recipe.Accumulate = 1 && recipe.Clipping = None)
+    "",
+    (fun recipe -> recipe.Accumulate = 1 && recipe.Clipping = None && recipe.Average = None && not recipe.FreezeBody)
     "--accumulate 4", (fun recipe -> recipe.Accumulate = 4)
     "--clip-norm 0.5", (fun recipe -> recipe.Clipping = Some(Clipping.Norm 0.5))
     "--clip-value 2", (fun recipe -> recipe.Clipping = Some(Clipping.Value 2.0))
+    "--ema 0.99", (fun recipe -> recipe.Average = Some 0.99)
+    "--freeze-body --init x.safetensors", _.FreezeBody
 ]
 
 /// What does not go together, and what the message must name.
@@ -79,6 +82,8 @@ let private wrong = [
     "--optimizer adam --betas 0.9,1", [ "--betas"; "below 1" ]
     "--nesterov --momentum 0", [ "--nesterov"; "--momentum" ]
     "--nesterov --dampening 0.1", [ "--nesterov"; "--dampening" ]
+    "--ema 1", [ "--ema"; "1"; "0.999999" ]
+    "--freeze-body", [ "--freeze-body"; "--init" ]
     "--accumulate 0", [ "--accumulate"; "0" ]
     "--clip-norm 0", [ "--clip-norm"; "above 0" ]
     "--clip-norm 1 --clip-value 1", [ "--clip-norm"; "--clip-value" ]

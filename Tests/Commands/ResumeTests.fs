@@ -12,6 +12,12 @@ let private arguments =
         "train --epochs 3 --batch-size 32 --limit-train 640 --limit-val 64 --limit-test 64 --hparam \
          num_blocks=1,1,1 --hparam c_hidden=4,8,8 --log-every 4 --save-every 7 --save-top-k 2 --save-full-state --patience 9 --out"
 
+/// All that a recipe can hold at once.
+let private everything =
+    Executable.words
+        "train --schedule one-cycle --warmup-epochs 1 --clip-norm 1 --accumulate 2 --ema 0.9 --optimizer adamw"
+    @ List.tail arguments
+
 /// Everything that a run leaves behind and that does not name its folder: the lines of its log, and of each checkpoint
 /// every tensor's name and digest, and which epochs it says are the best.
 let private left (folder: TemporaryFolder) out = [
@@ -31,7 +37,7 @@ let private left (folder: TemporaryFolder) out = [
 ]
 
 /// Starts a run and kills it as soon as its log has so many lines.
-let private killAt (folder: TemporaryFolder) lines =
+let private killAt (folder: TemporaryFolder) arguments lines =
     let log = folder.At("cut", "version_0", "metrics.csv")
     let state = folder.At("cut", "version_0", "checkpoints", "last.safetensors")
     let work = Executable.start folder.Path (arguments @ [ "cut" ])
@@ -55,7 +61,19 @@ let tests =
             let whole = left folder "whole"
 
             for lines in [ 3; 9; 13; 19 ] do
-                killAt folder lines
+                killAt folder arguments lines
+                Executable.succeed folder.Path [ "train"; "--resume"; "cut" ] |> ignore
+                Expect.equal (left folder "cut") whole $"killed after {lines} lines of its log"
+                Directory.Delete(folder.At "cut", true)
+        }
+
+        test "so does one with everything that a recipe can hold, between two gathered steps" {
+            use folder = new TemporaryFolder()
+            Executable.succeed folder.Path (everything @ [ "whole" ]) |> ignore
+            let whole = left folder "whole"
+
+            for lines in [ 4; 11 ] do
+                killAt folder everything lines
                 Executable.succeed folder.Path [ "train"; "--resume"; "cut" ] |> ignore
                 Expect.equal (left folder "cut") whole $"killed after {lines} lines of its log"
                 Directory.Delete(folder.At "cut", true)

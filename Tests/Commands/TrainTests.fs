@@ -149,6 +149,23 @@ let tests =
             Expect.equal (parameters (text second "best_checkpoint")) (parameters checkpoint) "unchanged weights"
         }
 
+        test "--freeze-body trains the last layer alone, from a run's saved state as well" {
+            use folder = new TemporaryFolder()
+            Executable.succeed folder.Path (small @ [ "--max-steps"; "9" ]) |> ignore
+            let start = folder.At("runs", "version_0", "checkpoints", "last.safetensors")
+            let frozen = [ "--init"; start; "--freeze-body"; "--max-steps"; "3" ]
+            let result = (Executable.succeed folder.Path (small @ frozen)).Json
+            let after = tensors (text result "best_checkpoint")
+            let before = tensors start |> List.filter (fun (name, _) -> not (name.StartsWith "optimizer."))
+            let changed = List.zip before after |> List.filter (fun (a, b) -> a <> b) |> List.map (fst >> fst)
+            Expect.equal changed [ "output_net.2.weight"; "output_net.2.bias" ] "all else is as it was, byte for byte"
+
+            Expect.stringContains
+                (File.ReadAllText(folder.At("runs", "version_1", "hparams.yaml")))
+                "freeze_body: true"
+                "told"
+        }
+
         test "odd batches of a narrow network, where oneDNN's own kernel would write outside its memory" {
             use folder = new TemporaryFolder()
             let odd = [ "--batch-size"; "29"; "--max-steps"; "2"; "--limit-train"; "58" ]

@@ -69,21 +69,37 @@ let private batch () : Batch =
 let tests =
     testSequenced
     <| testList "memory" [
-        for optimizer in [ Recipe.sgd; Recipe.adamW; Recipe.rmsProp ] do
-            testCase $"1,000 steps of {Optimizer.name optimizer}"
+        let usual recipe = recipe
+
+        for optimizer, name, change in
+            [
+                Recipe.sgd, "SGD", usual
+                Recipe.adamW, "AdamW", usual
+                Recipe.rmsProp, "RMSprop", usual
+                Recipe.sgd,
+                "SGD, gathered, clipped and averaged",
+                (fun recipe -> {
+                    recipe with
+                        Accumulate = 2
+                        Clipping = Some(Clipping.Norm 1.0)
+                        Average = Some 0.9
+                })
+                Recipe.adamW, "AdamW on a frozen body", (fun recipe -> { recipe with FreezeBody = true })
+            ] do
+            testCase $"1,000 steps of {name}"
             <| fun () ->
                 let network, recipe = built optimizer
+                let recipe = change recipe
                 use network = network
                 use batch = batch ()
-                network.train true
                 let mutable state = Loop.start recipe network 1
 
                 flat (fun _ ->
-                    let next, metrics = Loop.step recipe network state [ batch ]
+                    let next, metrics = Loop.step recipe network state (List.replicate recipe.Accumulate batch)
                     use _ = metrics
                     state <- next)
 
-                (state.Optimizer :> IDisposable).Dispose()
+                (state :> IDisposable).Dispose()
 
         testCase "1,000 evaluations, with and without gradients asked for"
         <| fun () ->

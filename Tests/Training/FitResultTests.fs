@@ -37,7 +37,7 @@ let private results =
 
             Expect.equal (last.Step, last.Optimizer.Steps) (6L, 6L) "steps"
             Expect.equal (bitsOf network) (bitsOf trained) "the same weights"
-            (last.Optimizer :> IDisposable).Dispose()
+            (last :> IDisposable).Dispose()
 
         testCase "the loss of an epoch is the mean over its images"
         <| fun () ->
@@ -103,11 +103,12 @@ let private again =
             [
                 "SGD", recipe
                 "AdamW", { recipe with Optimizer = Recipe.adamW }
-                "gathered and clipped gradients on a cycle",
+                "gathered and clipped gradients, an average and a cycle",
                 {
                     recipe with
                         Accumulate = 2
                         Clipping = Some(Clipping.Norm 0.5)
+                        Average = Some 0.8
                         Schedule = Schedule.WarmUp(1, 0.5, Schedule.OneCycle Schedule.oneCycle)
                 }
             ] do
@@ -130,17 +131,18 @@ let private again =
                     told'.Add(string event)
 
                     if event.IsStepEnded then
-                        stops.Add(told'.Count, run.Position, copied (weightsOf whole), copied (momentsOf run))
+                        stops.Add(told'.Count, run.Position, copied (weightsOf run.Network), copied (momentsOf run))
 
                 for count, position, weights, moments in stops do
                     use network = build Placement.cpu 2 input tiny
                     use rest = new Fit(recipe, network, feed, validation, position)
-                    put weights (weightsOf network)
+                    put weights (weightsOf rest.Network)
                     put moments (momentsOf rest)
                     // The start and the place tell a run that was taken up.
                     let events = [ for event in rest -> string event ] |> List.skip 2
                     Expect.equal events (List.ofSeq (Seq.skip count told')) $"events after step {position.Step}"
                     Expect.equal (bitsOf network) (bitsOf whole) $"weights, from step {position.Step}"
+                    Expect.equal (bitsOf rest.Network) (bitsOf run.Network) $"kept weights, from step {position.Step}"
 
         testCase "it says where it goes on"
         <| fun () ->

@@ -33,7 +33,7 @@ let private losses steps (network: TorchModule) recipe =
             metrics.Loss.``to``(torch.ScalarType.Float32).item<float32>() |> float
     ]
 
-    (state.Optimizer :> IDisposable).Dispose()
+    (state :> IDisposable).Dispose()
     losses
 
 let tests =

@@ -86,12 +86,14 @@ let tests =
                 "a clipped norm", { Recipe.plain with Clipping = Some(Clipping.Norm 1.0) }
                 "clipped values", { Recipe.plain with Clipping = Some(Clipping.Value 1.0) }
                 "two batches", { Recipe.plain with Accumulate = 2 }
+                "a moving average", { Recipe.plain with Average = Some 0.9 }
+                "a frozen body", { Recipe.plain with FreezeBody = true }
                 "smoothed labels", { Recipe.plain with Objective = Objective.CrossEntropy 0.1 }
             ] do
             test $"a step of {name}, its loss and its hits take nothing from the device" {
                 let state = steps recipe (3 * recipe.Accumulate)
                 Expect.equal state.Step 3L "done without a number"
-                (state.Optimizer :> IDisposable).Dispose()
+                (state :> IDisposable).Dispose()
             }
 
         test "nor does the making of a batch, nor a network, nor the sums of an epoch" {
@@ -109,6 +111,8 @@ let tests =
                     "Optimizer"
                     "Objective"
                     "Clipping"
+                    "Trained"
+                    "Average"
                 ] do
                 Expect.isEmpty (whoReads file) $"{file} computes on the device alone"
 

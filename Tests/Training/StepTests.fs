@@ -106,4 +106,106 @@ let private accumulating =
             Expect.equal (told (List.last events)) "done 2 3" "three steps of two batches each, in two epochs"
     ]
 
-let tests = testList "step" [ clipping; accumulating ]
+let private averaging =
+    testList "moving average" [
+        testCase "keeps its share of itself after each step, statistics included, and changes nothing of the training"
+        <| fun () ->
+            use _ = torch.NewDisposeScope()
+            let recipe = { recipe with LogEvery = 1 }
+            let validation = Some(feed 4 others)
+            let plainly, network = fit recipe validation
+            use _ = network
+            use averaged = build Placement.cpu 1 input tiny
+            use run = new Fit({ recipe with Average = Some 0.75 }, averaged, feed 4 data, validation)
+            let mutable expected: (string * float array) list = []
+            let state () = [ for spec in averaged.Weights.Specs -> spec.Key, numbers averaged.Weights[spec.Key] ]
+
+            for event in run do
+                match event with
+                | TrainingEvent.StepEnded(_, step, _, _) ->
+                    expected <-
+                        if step = 0L then
+                            state ()
+                        else
+                            [
+                                for (key, now), (_, before) in List.zip (state ()) expected ->
+                                    key,
+                                    if key.EndsWith "num_batches_tracked" then
+                                        now
+                                    else
+                                        (before, now) ||> Array.map2 (fun a b -> 0.75 * a + 0.25 * b)
+                            ]
+
+                    for key, expected in expected do
+                        Expect.isLessThan (difference (numbers run.Network.Weights[key]) expected) 1e-5 $"{key}, {step}"
+                | TrainingEvent.EpochValidated(_, _, loss, _) ->
+                    let shown = Loop.evaluate recipe.Objective run.Network (feed 4 others)
+                    let trained = Loop.evaluate recipe.Objective averaged (feed 4 others)
+                    Expect.equal loss shown.Loss "the average is validated"
+                    Expect.notEqual loss trained.Loss "and not what is trained"
+                | _ -> ()
+
+            Expect.equal (bitsOf averaged) (bitsOf network) "the weights of a run without"
+            Expect.isNonEmpty (losses plainly) "it ran"
+    ]
+
+let private isHead (key: string) = key.StartsWith "net.6."
+
+let private freezing =
+    testList "frozen body" [
+        for optimizer in [ Recipe.sgd; Recipe.adamW; Recipe.adam; Recipe.rmsProp ] do
+            testCase $"{Optimizer.name optimizer} changes the last layer, and no bit of the rest"
+            <| fun () ->
+                use network = build Placement.cpu 1 input tiny
+                let before = bitsOf network
+
+                let recipe = {
+                    recipe with
+                        Optimizer = optimizer
+                        LearningRate = 0.01
+                        FreezeBody = true
+                        Average = Some 0.5
+                        LogEvery = 1
+                }
+
+                use run = new Fit(recipe, network, feed 4 data, Some(feed 4 others))
+                Seq.iter ignore run
+
+                for after in [ network; run.Network ] do
+                    for (key, before), (_, after) in List.zip before (bitsOf after) do
+                        if isHead key then
+                            Expect.notEqual after before $"{key} is trained"
+                        else
+                            Expect.equal after before $"{key} is frozen"
+
+                for struct (key, view) in run.OptimizerTensors do
+                    use _ = view
+
+                    if not (key.StartsWith "weights.") then
+                        Expect.isTrue (key.Contains ".net.6.") $"{key}: of frozen weights nothing is remembered"
+
+        testCase "a body that was frozen is trained in a run that does not freeze it"
+        <| fun () ->
+            let trained freezeFirst =
+                use network = build Placement.cpu 1 input tiny
+
+                if freezeFirst then
+                    Loop.start { recipe with FreezeBody = true } network 3 |> ignore
+
+                use run = new Fit(recipe, network, feed 4 data, None)
+                Seq.iter ignore run
+                bitsOf network
+
+            Expect.equal (trained true) (trained false) "the same weights"
+
+        testCase "a network without a last linear layer has no head to train"
+        <| fun () ->
+            use network =
+                build Placement.cpu 1 input { tiny with Net = sequential [ conv 4; globalAvgPool; flatten ] }
+
+            Expect.throwsT<System.ArgumentException>
+                (fun () -> Loop.start { recipe with FreezeBody = true } network 3 |> ignore)
+                "refused"
+    ]
+
+let tests = testList "step" [ clipping; accumulating; averaging; freezing ]

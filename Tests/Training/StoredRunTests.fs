@@ -56,6 +56,38 @@ let tests =
                 let run = StoredRun.ofRun it { Recipe.published it with Schedule = schedule }
                 Expect.isTrue (JsonNode.DeepEquals(run["schedule"], JsonNode.Parse expected)) $"""{run["schedule"]}"""
 
+        testCase "what else decides a run"
+        <| fun () ->
+            let it = model "ResNet" []
+
+            let stored change =
+                let run = StoredRun.ofRun it (change (Recipe.published it))
+
+                [
+                    for key in [ "accumulate"; "clip_norm"; "clip_value"; "ema_decay"; "freeze_body" ] do
+                        match run[key] with
+                        | null -> ()
+                        | value -> $"{key}={value.ToJsonString()}"
+                ]
+
+            Expect.equal (stored id) [ "accumulate=1"; "freeze_body=false" ] "as published"
+
+            Expect.equal
+                (stored (fun recipe -> {
+                    recipe with
+                        Accumulate = 4
+                        Clipping = Some(Clipping.Norm 0.5)
+                        Average = Some 0.99
+                        FreezeBody = true
+                }))
+                [ "accumulate=4"; "clip_norm=0.5"; "ema_decay=0.99"; "freeze_body=true" ]
+                "all of it"
+
+            Expect.contains
+                (stored (fun recipe -> { recipe with Clipping = Some(Clipping.Value 2.5) }))
+                "clip_value=2.5"
+                "the other way to clip"
+
         testCase "what is asked for wins over what is stored"
         <| fun () ->
             let stored = StoredRun.ofModel (model "ResNet" [])

@@ -25,6 +25,10 @@ type private Case = {
     BatchSize: int
     Epochs: int
     Milestones: int list
+    Accumulate: int
+    ClipNorm: float option
+    Average: float option
+    FreezeBody: bool
 }
 
 let private sgd = { Momentum = 0.9; Dampening = 0.0; Nesterov = false; WeightDecay = 1e-4 }
@@ -39,6 +43,10 @@ let private case model hparams seed optimizer rate = {
     BatchSize = 16
     Epochs = 1
     Milestones = []
+    Accumulate = 1
+    ClipNorm = None
+    Average = None
+    FreezeBody = false
 }
 
 let private cases = [
@@ -80,11 +88,36 @@ let private cases = [
         7L
         (Optimizer.Sgd sgd)
         0.1
+    // Seven batches an epoch: steps of three, three and one.
+    {
+        case "ResNet" [ "num_blocks", "1,1"; "c_hidden", "6,8" ] 8L (Optimizer.Sgd sgd) 0.05 with
+            Images = 56
+            BatchSize = 8
+            Epochs = 2
+            Milestones = [ 1 ]
+            Accumulate = 3
+            ClipNorm = Some 0.5
+            Average = Some 0.8
+    }
+    {
+        case "ResNetPreAct" [ "num_blocks", "1,1"; "c_hidden", "6,8" ] 9L Recipe.adamW 0.01 with
+            BatchSize = 8
+            Average = Some 0.5
+            FreezeBody = true
+    }
 ]
 
 let private told case =
     let hparams = case.Hparams |> List.map (fun (key, value) -> $"{key}={value}") |> String.concat " "
-    $"{case.Model} {hparams}, seed {case.Seed}, {Optimizer.name case.Optimizer}, batches of {case.BatchSize}"
+    let batches = if case.Accumulate > 1 then $"{case.Accumulate} batches" else "batches"
+    let clipped = if case.ClipNorm.IsSome then ", clipped" else ""
+    let averaged = if case.Average.IsSome then ", averaged" else ""
+    let frozen = if case.FreezeBody then ", the body frozen" else ""
+
+    $"{case.Model} {hparams}, seed {case.Seed}, {Optimizer.name case.Optimizer}, {batches} of {case.BatchSize}"
+    + clipped
+    + averaged
+    + frozen
 
 let private number (value: float) = JsonValue.Create value :> JsonNode
 
@@ -129,6 +162,13 @@ let private request (case: Case) =
         "images", JsonValue.Create case.Images
         "batch_size", JsonValue.Create case.BatchSize
         "epochs", JsonValue.Create case.Epochs
+        "accumulate", JsonValue.Create case.Accumulate
+        "freeze_body", JsonValue.Create case.FreezeBody
+
+        for key, setting in [ "clip_norm", case.ClipNorm; "ema", case.Average ] do
+            match setting with
+            | Some value -> key, number value
+            | None -> ()
     ]
 
 /// Runs a program to its end; nothing where it cannot be started or fails.
@@ -214,18 +254,24 @@ let tests =
                             BatchSize = case.BatchSize
                             Epochs = case.Epochs
                             Schedule = Schedule.Milestones(case.Milestones, 0.1)
+                            Accumulate = case.Accumulate
+                            Clipping = Option.map Clipping.Norm case.ClipNorm
+                            Average = case.Average
+                            FreezeBody = case.FreezeBody
                     }
 
                     let data = imagesOf case.Images 3 32 model.Classes
                     let feed = feedOf torch.ScalarType.Float64 case.BatchSize data
-                    let found = follow 0 recipe network feed
+
+                    let found, metrics =
+                        followed 0 recipe network feed (fun kept -> Loop.evaluate recipe.Objective kept feed)
+
                     lossesAgree 1e-9 found.Losses [ for loss in expected["losses"].AsArray() -> loss.GetValue<float>() ]
 
                     normsAgree 1e-9 found.GradientNorms [
                         for norm in expected["grad_norms"].AsObject() -> norm.Key, norm.Value.GetValue<float>()
                     ]
 
-                    let metrics = Loop.evaluate recipe.Objective network feed
                     let after = expected["loss_after"].GetValue<float>()
                     Expect.isLessThan (abs (metrics.Loss - after)) 1e-9 "loss after the run"
     ]

@@ -45,8 +45,8 @@ let feedOf dtype batchSize data = {
 /// The recipe of a comparison: no shuffling, no augmentation, nothing left out, every loss told.
 let compared (recipe: Recipe) = { recipe with Augment = []; Shuffle = false; DropLast = false; LogEvery = 1 }
 
-/// The first `steps` steps of a run.
-let follow steps (recipe: Recipe) (network: TorchModule) (feed: Feed) =
+/// The first `steps` steps of a run, and what the network that it would keep comes to.
+let followed steps (recipe: Recipe) (network: TorchModule) (feed: Feed) (after: TorchModule -> 'a) =
     use run = new Fit({ compared recipe with MaxSteps = int64 steps }, network, feed, None)
     let mutable norms = []
 
@@ -67,7 +67,10 @@ let follow steps (recipe: Recipe) (network: TorchModule) (feed: Feed) =
             | _ -> ()
     ]
 
-    { Losses = losses; GradientNorms = norms }
+    { Losses = losses; GradientNorms = norms }, after run.Network
+
+/// The first `steps` steps of a run.
+let follow steps recipe network feed = followed steps recipe network feed ignore |> fst
 
 /// The first records of one of CIFAR-10's official binary files.
 let cifar file count : Dataset =

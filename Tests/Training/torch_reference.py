@@ -28,6 +28,10 @@ DEFAULTS = {
     "images": 64,
     "batch_size": 16,
     "epochs": 1,
+    "accumulate": 1,
+    "clip_norm": None,
+    "ema": None,
+    "freeze_body": False,
     "dtype": "float64",
     "mean": [0.49139968, 0.48215841, 0.44653091],
     "std": [0.24703223, 0.24348513, 0.26158784],
@@ -272,6 +276,21 @@ def checksum(net):
     return digest.hexdigest()
 
 
+def freeze_body(net):
+    """Leaves the last linear layer alone to be trained; gives its parameters."""
+    head = [module for module in net.modules() if isinstance(module, nn.Linear)][-1]
+    net.requires_grad_(False)
+    head.requires_grad_(True)
+    return head.parameters()
+
+
+def moving_average(net, decay):
+    def mean(average, now, _):
+        return decay * average + (1 - decay) * now
+
+    return torch.optim.swa_utils.AveragedModel(net, avg_fn=mean, use_buffers=True)
+
+
 def run(request, data=None, perturb=None):
     """Trains; gives the weights' checksum before, every loss, the first gradients' norms and a loss afterwards."""
     request = {**DEFAULTS, **request}
@@ -286,21 +305,35 @@ def run(request, data=None, perturb=None):
             for p in net.parameters():
                 p.mul_(1 + share * torch.randn(p.shape, generator=noise, dtype=dtype).sign())
     pixels, labels = data or hashed_images(request["images"], request["hparams"].get("num_classes", 10))
-    optimizer = getattr(torch.optim, request["optimizer"])(net.parameters(), **request["optimizer_hparams"])
+    trained = freeze_body(net) if request["freeze_body"] else net.parameters()
+    optimizer = getattr(torch.optim, request["optimizer"])(trained, **request["optimizer_hparams"])
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, request["milestones"], gamma=0.1)
+    average = moving_average(net, request["ema"]) if request["ema"] else None
     losses = []
     for _ in range(request["epochs"]):
-        net.train()
-        for images, targets in batches(request, pixels, labels, dtype):
+        net.train(not request["freeze_body"])
+        whole = batches(request, pixels, labels, dtype)
+        for first in range(0, len(whole), request["accumulate"]):
+            group = whole[first : first + request["accumulate"]]
             optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(net(images), targets)
-            loss.backward()
+            total = 0.0
+            for images, targets in group:
+                loss = nn.functional.cross_entropy(net(images), targets)
+                (loss / len(group)).backward()
+                total += loss.item() * len(targets)
+            if request["clip_norm"]:
+                nn.utils.clip_grad_norm_(net.parameters(), request["clip_norm"])
             if not losses:
-                answer["grad_norms"] = {key: p.grad.norm().item() for key, p in net.named_parameters()}
+                answer["grad_norms"] = {
+                    key: 0.0 if p.grad is None else p.grad.norm().item() for key, p in net.named_parameters()
+                }
             optimizer.step()
-            losses.append(loss.item())
+            if average:
+                average.update_parameters(net)
+            losses.append(total / sum(len(targets) for _, targets in group))
         schedule.step()
     answer["losses"] = losses
+    net = average.module if average else net
     net.eval()
     with torch.no_grad():
         images, targets = batches({**request, "batch_size": len(pixels)}, pixels, labels, dtype)[0]

@@ -1,0 +1,39 @@
+namespace Hybrid
+
+open TorchSharp
+
+/// The exponential moving average of a network over its steps. Polyak and Juditsky, "Acceleration of stochastic
+/// approximation by averaging", 1992, with forgetting.
+[<RequireQualifiedAccess>]
+module Average =
+
+    /// A network of its own, in evaluation mode, that holds what `network` holds.
+    let start (network: TorchModule) : TorchModule =
+        use _ = torch.NewDisposeScope()
+        use _ = torch.no_grad ()
+        let weights = new Weights(network.Plan, network.Weights.Placement)
+
+        for spec in weights.Specs do
+            weights[spec.Key].copy_ network.Weights[spec.Key] |> ignore
+
+        let average = new TorchModule(weights)
+        average.eval ()
+        average
+
+    /// After step number `step`, counted from 0: the average keeps `decay` of itself and takes the rest from `network`;
+    /// after the first step it takes all. As PyTorch's AveragedModel with `use_buffers=True`: the statistics of the
+    /// batch norms are averaged like the weights that they were measured with, since those of the last step belong to
+    /// other weights; their counters are copied.
+    let step decay (step: int64) (network: TorchModule) (average: TorchModule) =
+        use _ = torch.NewDisposeScope()
+        use _ = torch.no_grad ()
+        let from, into = network.Weights, average.Weights
+
+        for average, now in [ into.Flat, from.Flat; into.Statistics, from.Statistics ] do
+            if step = 0L then
+                average.copy_ now |> ignore
+            else
+                // In this form what does not change is left as it is to the last bit.
+                average.add_ (now.sub average, scalar (1.0 - decay)) |> ignore
+
+        into.Counters.copy_ from.Counters |> ignore
