@@ -153,6 +153,19 @@ type Training =
     static member OptimizerName(recipe: Recipe) : string = Optimizer.name recipe.Optimizer
 
 [<AbstractClass; Sealed>]
+type Footprints =
+    /// Whether libtorch's error says that memory ran out.
+    static member IsOutOfMemory(message: string) : bool = Footprint.isOutOfMemory message
+
+    /// What to say where memory ran out; `memory` is what the device has, if that is known.
+    static member TooLittleMemory
+        (network: TorchModule, batchSize: int, training: bool, memory: Nullable<int64>)
+        : string =
+        let placement = network.Weights.Placement
+        let footprint = (if training then Footprint.training else Footprint.inference) placement network.Plan
+        Footprint.tooLittleMemory (string placement.Device) batchSize footprint (Option.ofNullable memory)
+
+[<AbstractClass; Sealed>]
 type Workloads =
     /// A network as it is trained and evaluated here.
     static member Own(model: Model, plan: Plan, placement: Placement, batchSize: int) : OwnWorkload =

@@ -12,6 +12,7 @@ let private inside = [
     Networks.StoredNetTests.tests
     Networks.CatalogueTests.tests
     Readers.GraphTests.tests
+    Readers.FootprintTests.tests
     Readers.DiagramTests.tests
     Readers.TorchModuleLawTests.tests
     Readers.SiblingTests.tests
@@ -78,6 +79,7 @@ let private processes = [
     Commands.PredictTests.tests
     Commands.BenchTests.tests
     Commands.LibtorchTests.tests
+    Commands.TooLittleMemoryTests.tests
 ]
 
 [<EntryPoint>]

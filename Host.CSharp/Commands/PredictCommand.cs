@@ -61,7 +61,12 @@ public static class PredictCommand
             input.width,
             [.. knowledge.Classes]
         );
-        var predictions = Training.Predict(network, images, knowledge.Normalisation, request.Top, request.BatchSize);
+        var predictions = OutOfMemory.Explain(
+            network,
+            request.BatchSize,
+            training: false,
+            () => Training.Predict(network, images, knowledge.Normalisation, request.Top, request.BatchSize)
+        );
         return pictures
             .Kept.Zip(predictions)
             .Select(it => new PredictedFile(

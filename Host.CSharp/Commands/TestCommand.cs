@@ -52,7 +52,13 @@ public static class TestCommand
             throw new RequestException(
                 $"'{trained.File}' is of the classes {Few(classes)}, {data.Name} has {Few(images.Classes)}"
             );
-        return Training.Diagnose(network, images, trained.Normalisation ?? data.Normalisation, batchSize);
+        var normalisation = trained.Normalisation ?? data.Normalisation;
+        return OutOfMemory.Explain(
+            network,
+            batchSize,
+            training: false,
+            () => Training.Diagnose(network, images, normalisation, batchSize)
+        );
     }
 
     private static DataRequest DataFor(TestRequest request, TrainedModel trained)

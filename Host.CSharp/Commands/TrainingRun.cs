@@ -91,7 +91,12 @@ public sealed class TrainingRun : IDisposable
     {
         var where = _request.FastDevRun ? "one step, nothing is kept" : $"into {_folder.Root}";
         TrainingWords.Before(_output, _model, _network.Plan, _data, _recipe, where);
-        _progress.Around(() => _watch.Follow(_fit));
+        OutOfMemory.Explain(
+            _network,
+            _recipe.BatchSize,
+            training: true,
+            () => _progress.Around(() => _watch.Follow(_fit))
+        );
         if (Interrupt.Asked)
             throw Interrupted();
         if (_best.File is null && _watch.Diverged is { } end)

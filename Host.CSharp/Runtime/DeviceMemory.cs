@@ -21,6 +21,15 @@ public static class DeviceMemory
         return CudaDriver.Memory?.Free;
     }
 
+    /// <summary>Bytes that a device has in all; null where nobody tells.</summary>
+    public static long? All(Device device) =>
+        device.type switch
+        {
+            DeviceType.CPU => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
+            DeviceType.CUDA => CudaDriver.Memory?.Total,
+            _ => null,
+        };
+
     /// <summary>What can be had without taking it from other programs, a container's limit considered.</summary>
     private static long FreeOnHost()
     {

@@ -71,13 +71,18 @@ let dictionary (items: (string * byte[]) list) = dictionaryOf [ for key, value i
 let call (moduleName: string) (name: string) (arguments: byte[] list) =
     Array.concat [ Op.named moduleName name; tupleOf arguments; Op.reduce ]
 
-let private storageTuple extra (kind: string) (key: string) (count: int64) =
-    tupleOf ([ Op.text "storage"; Op.named "torch" kind; Op.text key; Op.text "cpu"; Op.int count ] @ extra)
+let private storageTuple extra (device: string) (kind: string) (key: string) (count: int64) =
+    tupleOf ([ Op.text "storage"; Op.named "torch" kind; Op.text key; Op.text device; Op.int count ] @ extra)
 
 /// The old format's persistent id has a sixth field.
-let legacyStorage kind key count = Array.append (storageTuple [ Op.none ] kind key count) Op.persistent
+let legacyStorageOn device kind key count = Array.append (storageTuple [ Op.none ] device kind key count) Op.persistent
 
-let storage kind key count = Array.append (storageTuple [] kind key count) Op.persistent
+let legacyStorage kind key count = legacyStorageOn "cpu" kind key count
+
+/// A storage that was on this device when it was saved.
+let storageOn device kind key count = Array.append (storageTuple [] device kind key count) Op.persistent
+
+let storage kind key count = storageOn "cpu" kind key count
 
 /// A call of torch._utils._rebuild_tensor_v2.
 let tensor (storage: byte[]) (offset: int64) (sizes: int64 list) (strides: int64 list) =

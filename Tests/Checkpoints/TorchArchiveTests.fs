@@ -212,4 +212,21 @@ let private legacy =
                         $"{length} bytes")
     ]
 
-let tests = testList "torch archives" [ zip; strides; state; legacy ]
+/// Saved on a GPU, where PyTorch writes the device of each storage; the bytes are the same.
+let private devices =
+    testList "devices" [
+        for device in [ "cuda:0"; "cuda:3"; "mps:0" ] do
+            testCase $"zip, {device}"
+            <| fun () ->
+                let w = tensor (storageOn device "FloatStorage" "0" 2L) 0L [ 2L ] [ 1L ]
+                let result = read (torchZip (dictionary [ "w", w ]) [ "0", floats [ 1f; 2f ] ])
+                Expect.equal (result.Tensors[0].ToFloat32()) [| 1f; 2f |] "read where there is no such device"
+
+            testCase $"legacy, {device}"
+            <| fun () ->
+                let w = tensor (legacyStorageOn device "FloatStorage" "0" 2L) 0L [ 2L ] [ 1L ]
+                let result = read (torchLegacy (dictionary [ "w", w ]) [ "0", 2L, floats [ 1f; 2f ] ])
+                Expect.equal (result.Tensors[0].ToFloat32()) [| 1f; 2f |] "read where there is no such device"
+    ]
+
+let tests = testList "torch archives" [ zip; strides; state; legacy; devices ]
