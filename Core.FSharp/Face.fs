@@ -132,7 +132,9 @@ type Training =
         (network: TorchModule, data: Dataset, normalisation: Normalisation, batchSize: int)
         : Diagnosis =
         let feed = Feed.plain data normalisation network.Weights.Placement batchSize
-        Inference.fastest network (fun forward -> Diagnosis.measure (Objective.CrossEntropy 0.0) forward feed)
+
+        Inference.fastest network data.Count (fun forward ->
+            Diagnosis.measure (Objective.CrossEntropy 0.0) forward feed)
 
     /// The place before the first step.
     static member Start: TrainingPosition = TrainingPosition.start
@@ -142,7 +144,7 @@ type Training =
         (network: TorchModule, images: Dataset, normalisation: Normalisation, top: int, batchSize: int)
         : IReadOnlyList<Prediction> =
         let feed = Feed.plain images normalisation network.Weights.Placement batchSize
-        Inference.fastest network (fun forward -> Predict.images top forward feed)
+        Inference.fastest network images.Count (fun forward -> Predict.images top forward feed)
 
     /// The first images, `count` at most, of the first batch that a run of `recipe` sees.
     static member Samples(recipe: Recipe, train: Dataset, count: int) : Samples = Samples.ofRun recipe train count

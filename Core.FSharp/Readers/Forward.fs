@@ -152,11 +152,11 @@ module internal Forward =
         Run(fun x owned training ->
             let outs = Array.zeroCreate<Tensor> count
 
-            for place, branch in others do
-                outs[place] <- branch.Invoke(x, false, training)
-
             for (place, rest), front in Array.zip members (siblings x training) do
                 outs[place] <- rest.Invoke(front, true, training)
+
+            for place, branch in others do
+                outs[place] <- branch.Invoke(x, false, training)
 
             let joined = torch.cat (outs, 1L)
             outs |> Array.iter (release [ x ])

@@ -16,9 +16,12 @@ module Inference =
         finally
             network.train training
 
-    /// The network in its fastest form: fused, where that form exists.
-    let fastest (network: TorchModule) (run: (Tensor -> Tensor) -> 'a) : 'a =
-        if Fusion.supports network.Weights.Placement then
+    /// To fuse a network takes as long as it then saves on about so many images.
+    let private worthFusing = 64
+
+    /// The network in the form that is fastest for so many images: fused, where that form exists and pays.
+    let fastest (network: TorchModule) (images: int) (run: (Tensor -> Tensor) -> 'a) : 'a =
+        if images >= worthFusing && Fusion.supports network.Weights.Placement then
             use fused = Fusion.ofWeights network.Weights
             run fused.forward
         else

@@ -16,7 +16,7 @@ public static class Python
     {
         ["MALLOC_MMAP_THRESHOLD_"] = $"{1 << 30}",
         ["MALLOC_TRIM_THRESHOLD_"] = $"{int.MaxValue}",
-        ["MALLOC_TOP_PAD_"] = $"{64 << 20}",
+        ["MALLOC_TOP_PAD_"] = $"{4 << 20}",
     };
 
     /// <exception cref="RequestException">No Python here has PyTorch.</exception>

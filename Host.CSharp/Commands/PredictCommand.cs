@@ -21,12 +21,20 @@ public static class PredictCommand
         var trained = TrainedModel.Read(request.Checkpoint, request.Model);
         if (trained.Input is not Shape.Image { channels: ImageSet.Channels } input)
             throw new RequestException($"'{trained.File}' reads inputs of {trained.Input}, not pictures");
+        string[][] chunks = [.. files.Chunk(request.BatchSize * BatchesAtOnce)];
+        Pictures Read(string[] some) =>
+            PictureReading.Read("Reading pictures", some, input.height, input.width, output);
+        // One picture takes as long to decode for the first time as libtorch's files take to load.
+        var first = Task.Run(() => Read(chunks[0]));
         var placement = Machine.Prepare(request.Machine);
+        var pictures = first.GetAwaiter().GetResult();
         var knowledge = DataKnowledge.Of(trained, request, output);
         using var network = trained.Build(placement);
         var rows = new List<PredictedFile>();
-        foreach (var some in files.Chunk(request.BatchSize * BatchesAtOnce))
-            rows.AddRange(Predict(network, some, input, knowledge, request, output));
+        foreach (var (place, some) in chunks.Index())
+            rows.AddRange(
+                Predict(network, some, place == 0 ? pictures : Read(some), input, knowledge, request, output)
+            );
         if (rows.Count == 0)
             throw new WorkException($"none of the {files.Count:N0} files can be read as a picture");
 
@@ -44,13 +52,13 @@ public static class PredictCommand
     private static IEnumerable<PredictedFile> Predict(
         TorchModule network,
         string[] files,
+        Pictures pictures,
         Shape.Image input,
         DataKnowledge knowledge,
         PredictRequest request,
         Output output
     )
     {
-        var pictures = PictureReading.Read("Reading pictures", files, input.height, input.width, output);
         PictureReading.Warn(output, pictures.Remarks, files);
         if (pictures.Kept.Length == 0)
             return [];

@@ -43,7 +43,7 @@ public static partial class Allocator
         var set =
             mallopt(MmapThreshold, 1 << 30) != 0
             && mallopt(TrimThreshold, int.MaxValue) != 0
-            && mallopt(TopPad, 64 << 20) != 0;
+            && mallopt(TopPad, 4 << 20) != 0;
         State = set ? AllocatorState.Kept : AllocatorState.Refused;
     }
 
