@@ -105,7 +105,7 @@ public sealed class TrainingRun : IDisposable
             );
         var best = _best.Best ?? throw new WorkException("the run ended before its first epoch: nothing was kept");
         if (_best.File is { } file)
-            ModuleTensors.Write(_network, TrainedModel.Divide(CheckpointFile.Read(file).Tensors).Weights, file);
+            ModuleTensors.Write(_fit.Network, TrainedModel.Divide(CheckpointFile.Read(file).Tensors).Weights, file);
         var results = _report.Diagnose();
         var val = results.FirstOrDefault(it => it.Name == "val")?.Diagnosis.Metrics;
         var test = results.FirstOrDefault(it => it.Name == "test")?.Diagnosis.Metrics;
