@@ -52,17 +52,13 @@ module Layout =
                 dense.permute (0L, 3L, 1L, 2L)
         | _ -> if x.is_contiguous () then x else x.contiguous ()
 
-/// The tensors of a network's state. All parameters are views into one flat tensor, their gradients into another, and
-/// the running statistics into a third, so that a step is a handful of operations whatever the number of layers.
+/// The tensors of a network's state. All parameters are views into one flat tensor, and their gradients into
+/// another, so that an optimiser's step is a handful of operations on two tensors whatever the number of layers.
 [<Sealed>]
 type Weights(plan: Plan, placement: Placement) =
 
     let specs = Plan.stateTensors plan |> Array.ofList
     let parameters = specs |> Array.filter _.IsParameter
-
-    let statistics =
-        specs |> Array.filter (fun spec -> spec.Role = Role.RunningMean || spec.Role = Role.RunningVar)
-
     let counters = specs |> Array.filter (fun spec -> spec.Role = Role.NumBatchesTracked)
     let offsets = parameters |> Array.scan (fun offset spec -> offset + spec.Elements) 0L
     let total = Array.last offsets
@@ -73,7 +69,6 @@ type Weights(plan: Plan, placement: Placement) =
     let dtype = Placement.storage placement
     let flat = zeros total dtype
     let grad = zeros total dtype
-    let running = zeros (statistics |> Array.sumBy _.Elements) dtype
     let counts = zeros (int64 counters.Length) torch.ScalarType.Int64
 
     /// The part of a flat tensor that belongs to parameter `index`, in its own shape and the layout's strides.
@@ -107,11 +102,11 @@ type Weights(plan: Plan, placement: Placement) =
         counters
         |> Array.iteri (fun index spec -> tensors[spec.Key] <- counts.select(0L, int64 index).DetachFromDisposeScope())
 
-        let starts = statistics |> Array.scan (fun start spec -> start + spec.Elements) 0L
-
-        for spec, start in Array.zip statistics (Array.take statistics.Length starts) do
-            let part = running.narrow(0L, start, spec.Elements).DetachFromDisposeScope()
-            tensors[spec.Key] <- if spec.Role = Role.RunningVar then part.fill_ 1.0 else part
+        for spec in specs do
+            match spec.Role with
+            | Role.RunningMean -> tensors[spec.Key] <- zeros spec.Elements dtype
+            | Role.RunningVar -> tensors[spec.Key] <- (zeros spec.Elements dtype).fill_(1.0)
+            | _ -> ()
 
     member _.Plan = plan
 
@@ -133,12 +128,6 @@ type Weights(plan: Plan, placement: Placement) =
     /// All gradients, `[total]`, in the order of `Flat`.
     member _.Grad = grad
 
-    /// All running means and variances, in the order of the `state_dict`.
-    member _.Statistics = running
-
-    /// How many batches each batch norm has seen.
-    member _.Counters = counts
-
     /// Another flat tensor, such as an optimiser's momentum, seen parameter by parameter under the same keys.
     member _.ViewsOf(other: Tensor) = parameters |> Array.mapi (fun index spec -> spec.Key, view other index)
 
@@ -152,5 +141,5 @@ type Weights(plan: Plan, placement: Placement) =
             for tensor in tensors.Values do
                 tensor.Dispose()
 
-            for tensor in [ flat; grad; running; counts ] do
+            for tensor in [ flat; grad; counts ] do
                 tensor.Dispose()

@@ -29,11 +29,18 @@ module Average =
         use _ = torch.no_grad ()
         let from, into = network.Weights, average.Weights
 
-        for average, now in [ into.Flat, from.Flat; into.Statistics, from.Statistics ] do
+        let follow (average: Tensor) (now: Tensor) =
             if step = 0L then
                 average.copy_ now |> ignore
             else
                 // In this form what does not change is left as it is to the last bit.
                 average.add_ (now.sub average, scalar (1.0 - decay)) |> ignore
 
-        into.Counters.copy_ from.Counters |> ignore
+        follow into.Flat from.Flat
+
+        for spec in from.Specs do
+            match spec.Role with
+            | Role.RunningMean
+            | Role.RunningVar -> follow into[spec.Key] from[spec.Key]
+            | Role.NumBatchesTracked -> into[spec.Key].copy_ from[spec.Key] |> ignore
+            | _ -> ()
