@@ -13,9 +13,9 @@ public static class Figures
 
     public static string Share(double? share) => share is { } it && double.IsFinite(it) ? Output.Percent(it) : None;
 
-    /// <summary>A share in whole percent, where two more digits would be of no use.</summary>
+    /// <summary>A share in percent, where more digits would be of no use.</summary>
     public static string Percent(double share) =>
-        double.IsFinite(share) ? (share * 100).ToString("F0", CultureInfo.InvariantCulture) + "%" : None;
+        double.IsFinite(share) ? (share * 100).ToString("F1", CultureInfo.InvariantCulture) + "%" : None;
 
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 

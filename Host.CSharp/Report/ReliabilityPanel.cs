@@ -16,7 +16,7 @@ public static class ReliabilityPanel
         var (sure, right) = (diagnosis.MeanConfidence, diagnosis.Metrics.Accuracy);
         var tiles = Page.Tiles([
             ("Calibration error", Figures.Share(diagnosis.CalibrationError), ""),
-            ("Mean confidence", Figures.Share(sure), sure > right ? "surer than right" : "less sure than right"),
+            ("Mean confidence", Figures.Share(sure), sure > right ? "overconfident" : "underconfident"),
             ("Accuracy", Figures.Share(right), ""),
         ]);
         return Html.Of(

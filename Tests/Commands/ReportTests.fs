@@ -1,7 +1,10 @@
 module Hybrid.Tests.Commands.ReportTests
 
+open System
+open System.Diagnostics
 open System.IO
 open System.Text.Json
+open System.Threading
 open Expecto
 open Hybrid.Tests.Data
 open Hybrid.Tests.Report
@@ -51,5 +54,26 @@ let tests =
             let outcome = Executable.succeed folder.Path resume
             Expect.equal (outcome.Json.GetProperty("report").ValueKind) JsonValueKind.Null "there is none"
             Expect.stringContains outcome.Err "report.html' was not written" "which is said"
+        }
+
+        test "an interrupted run shows the epochs that it has" {
+            if not (OperatingSystem.IsLinux() || OperatingSystem.IsMacOS()) then
+                skiptest "no signals here"
+
+            use folder = new TemporaryFolder()
+            let narrow = [ "--hparam"; "num_blocks=1,1,1"; "--hparam"; "c_hidden=4,8,8"; "--epochs"; "100000" ]
+            let without = small "train" |> List.filter (fun word -> word <> "--epochs" && word <> "2")
+            let work = Executable.start folder.Path (without @ narrow)
+            let log = folder.At("runs", "version_0", "epochs.csv")
+            let logged () = File.Exists log && (new FileInfo(log)).Length > 150L
+
+            while not (work.HasExited || logged ()) do
+                Thread.Sleep 20
+
+            Process.Start("kill", [ "-INT"; string work.Id ]).WaitForExit()
+            let outcome = Executable.finish work
+            Expect.equal outcome.ExitCode 130 outcome.Err
+            let page = File.ReadAllText(folder.At("runs", "version_0", "report.html"))
+            Expect.equal (Reported.sections page) [ "results"; "curves"; "network"; "recipe" ] "nothing was tested"
         }
     ]

@@ -90,7 +90,7 @@ let tests =
                     "Accuracy, % by epoch: train from 25.00% to 50.00%, validation from 50.00% to 62.50%"
                     "Learning rate by epoch: rate from 0.1 to 0.01"
                     "Accuracy by confidence; the calibration error is 40.62%"
-                    "Images by confidence: 1 of 4 above 93%"
+                    "Images by confidence: 1 of 4 above 93.3%"
                 ]
                 "each says what it shows"
 
