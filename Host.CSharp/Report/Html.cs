@@ -21,9 +21,6 @@ public readonly record struct Html
 
     public static Html Of(ref Builder text) => new(text.ToString());
 
-    /// <summary>Pieces one after the other.</summary>
-    public static Html All(IEnumerable<Html> pieces) => new(string.Concat(pieces));
-
     /// <summary>What is markup already and comes from no stranger, such as an SVG that was made here.</summary>
     public static Html Trusted(string markup) => new(markup);
 
