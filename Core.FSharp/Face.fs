@@ -18,6 +18,9 @@ module private Answers =
         | Ok value -> value
         | Error message -> raise (WrongRequestException message)
 
+    let tooFew (recipe: Recipe) (train: Dataset) =
+        $"{train.Count} training images are fewer than one batch of {recipe.BatchSize}: lower --batch-size or give --no-drop-last"
+
 /// The core as C# sees it: compiled last, nothing but hand-overs.
 [<AbstractClass; Sealed>]
 type CommandLine =
@@ -120,10 +123,7 @@ type Training =
         let trainFeed = { feed train with Augment = recipe.Augment }
 
         if Batch.count recipe.DropLast trainFeed = 0 then
-            raise (
-                WrongRequestException
-                    $"{train.Count} training images are fewer than one batch of {recipe.BatchSize}: lower --batch-size or give --no-drop-last"
-            )
+            raise (WrongRequestException(tooFew recipe train))
 
         new Fit(recipe, network, trainFeed, (if validation.Count = 0 then None else Some(feed validation)), start)
 
@@ -166,6 +166,62 @@ type Footprints =
         let placement = network.Weights.Placement
         let footprint = (if training then Footprint.training else Footprint.inference) placement network.Plan
         Footprint.tooLittleMemory (string placement.Device) batchSize footprint (Option.ofNullable memory)
+
+/// What is looked for before a run, on a network that is of no use afterwards.
+[<AbstractClass; Sealed>]
+type Tuning =
+    static member private Feed
+        (recipe: Recipe, network: TorchModule, train: Dataset, normalisation: Normalisation)
+        : Feed = {
+        Feed.plain train normalisation network.Weights.Placement recipe.BatchSize with
+            Augment = recipe.Augment
+    }
+
+    /// One step on the first images of a set, at another batch size than the recipe's.
+    static member Step
+        (recipe: Recipe, network: TorchModule, train: Dataset, normalisation: Normalisation, batchSize: int)
+        : unit =
+        let recipe = { recipe with BatchSize = batchSize; Accumulate = 1 }
+
+        let batches =
+            Batch.epoch (Tuning.Feed(recipe, network, train, normalisation)) recipe.Seed false false 0 0
+
+        use state = Loop.start recipe network 1
+        use batch = Seq.head batches
+        let _, metrics = Loop.step recipe network state [ batch ]
+        (metrics :> IDisposable).Dispose()
+
+    /// The largest power of two that leaves an epoch one whole batch; throws where there is none.
+    static member MostImages(train: Dataset) : int =
+        match BatchSizeSearch.most train.Count with
+        | Some most -> most
+        | None -> raise (WrongRequestException $"{train.Count} training images are no batch: give more")
+
+    /// Doubles the batch size for as long as it fits; 0 where none does.
+    static member BatchSizeByTrial(fits: Func<int, bool>, most: int) : int = BatchSizeSearch.byTrial fits.Invoke most
+
+    /// Batch sizes to measure a step at.
+    static member Trials(most: int) : IReadOnlyList<int> = BatchSizeSearch.trials most
+
+    /// Goes on from what was measured to what is free.
+    static member BatchSizeByMeasure(network: TorchModule, free: int64, readings: MemoryReading seq, most: int) : int =
+        let image = (Footprint.training network.Weights.Placement network.Plan).Image
+        BatchSizeSearch.byMeasure image free (List.ofSeq readings) most
+
+    /// The curve of a sweep through the learning rates.
+    static member Rates
+        (recipe: Recipe, network: TorchModule, train: Dataset, normalisation: Normalisation)
+        : IReadOnlyList<RatePoint> =
+        let feed = Tuning.Feed(recipe, network, train, normalisation)
+
+        if Batch.count recipe.DropLast feed = 0 then
+            raise (WrongRequestException(tooFew recipe train))
+
+        RateFinder.run RateFinder.sweep recipe network feed
+
+    /// The rate to train at; null where the curve is too short to tell.
+    static member Suggestion(points: IReadOnlyList<RatePoint>) : Nullable<float> =
+        RateFinder.suggestion (Array.ofSeq points) |> Option.toNullable
 
 [<AbstractClass; Sealed>]
 type Workloads =
@@ -220,6 +276,12 @@ type Requests =
         request with
             Model = { Name = name; Hparams = [||] }
     }
+
+    /// The same request with a batch size that was found, as if it had been named.
+    static member WithBatchSize(request: TrainRequest, size: int) : TrainRequest = Found.batchSize size request
+
+    /// The same request with a learning rate that was found, as if it had been named.
+    static member WithRate(request: TrainRequest, rate: float) : TrainRequest = Found.rate rate request
 
     /// The same request for the data that a checkpoint names.
     static member WithSource(request: DataRequest, source: string) : DataRequest = {

@@ -29,6 +29,8 @@ let private inside = [
     Training.ObjectiveTests.tests
     Training.StepTests.tests
     Training.ReadBackTests.tests
+    Training.RateFinderTests.tests
+    Training.BatchSizeSearchTests.tests
     Training.FitTests.tests
     Training.FitResultTests.tests
     Training.DiagnosisTests.tests
@@ -80,6 +82,7 @@ let private processes = [
     Commands.BenchTests.tests
     Commands.LibtorchTests.tests
     Commands.TooLittleMemoryTests.tests
+    Commands.TuningTests.tests
 ]
 
 [<EntryPoint>]

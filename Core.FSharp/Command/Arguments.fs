@@ -58,10 +58,11 @@ type TrainArgument =
     | [<Unique>] No_Save_Last
     | [<Unique>] Epochs of int
     | [<Unique>] Max_Steps of int64
-    | [<Unique>] Batch_Size of int
+    | [<Unique>] Batch_Size of string
     | [<Unique>] Accumulate of int
     | [<Unique>] Optimizer of string
     | [<Unique>] Lr of float
+    | [<Unique>] Find_Lr
     | [<Unique>] Momentum of float
     | [<Unique>] Dampening of float
     | [<Unique>] Nesterov
@@ -129,10 +130,12 @@ type TrainArgument =
             | Freeze_Body -> "train the last layer alone, the rest stays as --init brought it (default: all is trained)"
             | Epochs _ -> "times through the training images (default: CIFAR 180, folder 30, shapes 8)"
             | Max_Steps _ -> "end after this many steps, wherever in an epoch that is"
-            | Batch_Size _ -> Usage.batchSize
+            | Batch_Size _ -> Usage.batchSize + "; auto for the largest power of two that fits into memory"
             | Accumulate _ -> "batches whose mean gradient makes one step (default: 1)"
             | Optimizer _ -> "sgd, adamw, adam, rmsprop (default: the model's published one)"
             | Lr _ -> "learning rate (default: the optimiser's: sgd 0.1, others 0.001)"
+            | Find_Lr ->
+                "look for the learning rate first: 100 steps from 1e-8 to 1; train at the rate where the loss fell fastest"
             | Momentum _ -> "of sgd (default: 0.9) and rmsprop (default: 0)"
             | Dampening _ -> "share of the gradient kept out of the momentum of sgd (default: 0)"
             | Nesterov -> "look ahead along the momentum (sgd)"

@@ -84,7 +84,7 @@ module internal RecipeOptions =
         check {
             let! epochs = args.TryGetResult TrainArgument.Epochs |> optional (Value.atLeast 1 "--epochs")
             let! maxSteps = args.TryGetResult TrainArgument.Max_Steps |> optional (Value.atLeast 1L "--max-steps")
-            let! batchSize = args.TryGetResult TrainArgument.Batch_Size |> optional (Value.atLeast 1 "--batch-size")
+            let! batchSize = args.TryGetResult TrainArgument.Batch_Size |> optional Value.batchSize
             let! accumulate = args.TryGetResult TrainArgument.Accumulate |> optional (Value.atLeast 1 "--accumulate")
             let! optimizer = optimizer args
             let! rate = args.TryGetResult TrainArgument.Lr |> optional (Value.positive "--lr")
@@ -103,7 +103,7 @@ module internal RecipeOptions =
             return {
                 Epochs = epochs
                 MaxSteps = maxSteps
-                BatchSize = batchSize
+                BatchSize = Option.flatten batchSize
                 Accumulate = accumulate
                 Optimizer = optimizer
                 LearningRate = rate

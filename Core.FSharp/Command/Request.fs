@@ -120,6 +120,10 @@ type TrainRequest = {
     Save: SaveRequest
     /// Logs the learning rate with every record of the training loss, not only as each epoch starts.
     LearningRateEachStep: bool
+    /// Looks for the largest batch size that fits into memory before the run.
+    FindBatchSize: bool
+    /// Looks for the learning rate before the run.
+    FindRate: bool
     /// Leaves nothing behind: what the run writes is written to a folder that is removed.
     FastDevRun: bool
     /// Empty for the default.

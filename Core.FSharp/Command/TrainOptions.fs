@@ -82,17 +82,18 @@ module internal TrainOptions =
                 Init = init
                 Save = save
                 LearningRateEachStep = rateEachStep
+                FindBatchSize = args.Contains TrainArgument.Batch_Size && changes.BatchSize.IsNone
+                FindRate = args.Contains TrainArgument.Find_Lr
                 FastDevRun = false
                 Out = args.GetResult(TrainArgument.Out, "")
                 Json = args.Contains TrainArgument.Json
                 Arguments = arguments
             }
 
-            return!
-                Trial.apply
-                    (args.Contains TrainArgument.Fast_Dev_Run)
-                    (args.TryGetResult TrainArgument.Overfit_Batches)
-                    request
+            let fast = args.Contains TrainArgument.Fast_Dev_Run
+            let overfit = args.TryGetResult TrainArgument.Overfit_Batches
+            let! request = Found.check changes.LearningRate.IsSome (fast || overfit.IsSome) request
+            return! Trial.apply fast overfit request
         }
 
     let compare (args: ParseResults<CompareArgument>) =
@@ -154,6 +155,8 @@ module internal TrainOptions =
                     Init = ""
                     Save = SaveOptions.usual
                     LearningRateEachStep = false
+                    FindBatchSize = false
+                    FindRate = false
                     FastDevRun = false
                     Out = args.GetResult(CompareArgument.Out, "")
                     Json = args.Contains CompareArgument.Json

@@ -19,6 +19,16 @@ module internal Value =
         else
             Error $"{option} is {value}, expected at least {minimum}"
 
+    /// What `--batch-size` says where the size is to be found.
+    let auto = "auto"
+
+    /// A number of images; `None` for `auto`.
+    let batchSize (text: string) =
+        match Int32.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture) with
+        | _ when text.Equals(auto, StringComparison.OrdinalIgnoreCase) -> Ok None
+        | true, size when size >= 1 -> Ok(Some size)
+        | _ -> Error $"--batch-size is {text}, expected a number of at least 1, or {auto}"
+
     let within low high option (value: float) =
         if value >= low && value <= high then
             Ok value

@@ -54,7 +54,10 @@ public static class TrainCommand
     {
         var placement = Machine.Prepare(request.Machine);
         using var data = new LoadedData(request.Data, output);
-        using var run = new TrainingRun(request, data, placement, output, own);
+        var tuner = new Tuner(request, data, placement, output);
+        tuner.Settle();
+        using var run = new TrainingRun(tuner.Request, data, placement, output, own);
+        tuner.Curve?.Write(run.Root);
         return run.Finish();
     }
 

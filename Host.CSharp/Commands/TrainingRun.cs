@@ -81,6 +81,9 @@ public sealed class TrainingRun : IDisposable
         }
     }
 
+    /// <summary>The run's folder.</summary>
+    public string Root => _folder.Root;
+
     /// <summary>What the run's report tells; null before the run has ended and where nothing can be told.</summary>
     public ReportedRun? Reported => _report.Told;
 
@@ -215,7 +218,9 @@ public sealed class TrainingRun : IDisposable
         return new($"{soFar}; go on with: hybrid train --resume {_folder.Root}");
     }
 
-    private static Model ModelFor(TrainRequest request, LoadedData data)
+    /// <summary>The model of a request, for the classes of its data.</summary>
+    /// <exception cref="RequestException">It is for another number of classes.</exception>
+    internal static Model ModelFor(TrainRequest request, LoadedData data)
     {
         var classes = data.Train.Classes.Length;
         var model = Models.Find(request.Model, classes);

@@ -1,0 +1,40 @@
+namespace Hybrid
+
+open System
+
+/// What a device's memory held after a step on some images.
+type MemoryReading = { BatchSize: int; Bytes: int64 }
+
+/// The largest batch size of a power of two whose step fits into memory.
+[<RequireQualifiedAccess>]
+module BatchSizeSearch =
+
+    /// A batch norm needs two images.
+    let private smallest = 2
+
+    /// What a step may take of the memory that is free: the rest is for evaluation and for other programs.
+    let private share = 0.8
+
+    /// The largest power of two that leaves an epoch at least one whole batch; `None` where the set is too small.
+    let most images = if images < smallest then None else Some(1 <<< int (Math.Log2(float images)))
+
+    /// By trying, where a step that does not fit fails: doubles for as long as a step does. 0 where none fits.
+    let byTrial (fits: int -> bool) most =
+        Seq.initInfinite (fun power -> smallest <<< power)
+        |> Seq.takeWhile (fun size -> size <= most && fits size)
+        |> Seq.fold max 0
+
+    /// Sizes to measure a step at, where a step that does not fit would take the machine down: small ones.
+    let trials most = [ min 16 most; min 64 most ]
+
+    /// By measuring: the line through the readings, but no less an image than `image` bytes, goes on to what is free.
+    let byMeasure (image: int64) (free: int64) (readings: MemoryReading list) most =
+        let least, largest = readings |> List.minBy _.BatchSize, readings |> List.maxBy _.BatchSize
+        let images = largest.BatchSize - least.BatchSize
+        let measured = if images > 0 then (largest.Bytes - least.Bytes) / int64 images else 0L
+        let image = max 1L (max image measured)
+        let room = int64 (share * float free)
+
+        Seq.initInfinite (fun power -> largest.BatchSize <<< power)
+        |> Seq.takeWhile (fun size -> size <= most && size > 0 && int64 size * image <= room)
+        |> Seq.fold max largest.BatchSize
