@@ -230,7 +230,8 @@ type Workloads =
         new OwnWorkload(model, plan, placement, batchSize)
 
     /// The same network as one writes it by hand from TorchSharp's modules.
-    static member Plain(model: Model, plan: Plan, batchSize: int) : Workload = new PlainWorkload(model, plan, batchSize)
+    static member Plain(model: Model, plan: Plan, device: torch.Device, batchSize: int) : Workload =
+        new PlainWorkload(model, plan, device, batchSize)
 
     /// The network as JSON, for programs in other languages, and `sgd` or `adamw` as its published recipe says.
     static member Describe(model: Model) : struct (string * string) =

@@ -1,7 +1,7 @@
 """Measures a network in PyTorch as `hybrid bench --against pytorch` asks for it, line by line on stdin.
 
-`train S` and `infer S` run for S seconds and answer with images a second, `memory` with the peak of resident memory
-in MiB. The network comes as the JSON that Hybrid stores networks in.
+`train S` and `infer S` run for S seconds and answer with images a second, `memory` with the peak of resident memory,
+or of what PyTorch took of the GPU's, in MiB. The first line is PyTorch's version and the device. The network comes as the JSON that Hybrid stores networks in.
 """
 
 import argparse
@@ -66,15 +66,20 @@ def main():
     parser.add_argument("--optimizer", choices=["sgd", "adamw"], required=True)
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--tf32", action="store_true")
     parser.add_argument("--channels-last", action="store_true")
     args = parser.parse_args()
     # Lazy modules announce themselves.
     warnings.simplefilter("ignore")
 
     torch.set_num_threads(args.threads)
-    images = torch.randn(args.batch_size, 3, 32, 32)
-    labels = torch.arange(args.batch_size) % 10
-    network = build(json.loads(args.net))
+    torch.backends.cuda.matmul.allow_tf32 = args.tf32
+    torch.backends.cudnn.allow_tf32 = args.tf32
+    device = torch.device(args.device)
+    images = torch.randn(args.batch_size, 3, 32, 32, device=device)
+    labels = torch.arange(args.batch_size, device=device) % 10
+    network = build(json.loads(args.net)).to(device)
     network(images)
     if args.channels_last:
         network = network.to(memory_format=torch.channels_last)
@@ -96,21 +101,32 @@ def main():
         with torch.inference_mode():
             network(images)
 
+    def settle():
+        # A GPU works on while Python goes on: a clock is read when it is done.
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
     def rate(work, seconds):
         work()
+        settle()
         calls, start = 0, time.perf_counter()
         while True:
             work()
             calls += 1
-            passed = time.perf_counter() - start
-            if passed >= seconds:
-                return args.batch_size * calls / passed
+            if time.perf_counter() - start >= seconds:
+                settle()
+                return args.batch_size * calls / (time.perf_counter() - start)
 
-    print(torch.__version__, flush=True)
+    def memory():
+        if device.type == "cuda":
+            return torch.cuda.max_memory_reserved(device) / 2**20
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    print(torch.__version__, device, flush=True)
     for line in sys.stdin:
         what, seconds = line.split()
         if what == "memory":
-            answer = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            answer = memory()
         else:
             answer = rate({"train": train, "infer": infer}[what], float(seconds))
         print(answer, flush=True)

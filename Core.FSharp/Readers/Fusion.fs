@@ -249,8 +249,10 @@ module Fusion =
         | Dialect.OneDnn -> "oneDNN"
         | Dialect.Plain -> "plain"
 
-    /// Whether there is anything to gain: double precision is for comparing, and stays as it is written.
-    let supports (placement: Placement) = placement.DType <> torch.ScalarType.Float64
+    /// Whether there is anything to gain: double precision is for comparing, and stays as it is written; on a GPU the
+    /// script would be compiled anew for every size of a batch.
+    let supports (placement: Placement) =
+        placement.DType <> torch.ScalarType.Float64 && placement.Device.``type`` = DeviceType.CPU
 
     /// The network with its weights as they are now, for evaluation.
     let ofWeights (weights: Weights) : FusedNetwork =

@@ -51,7 +51,9 @@ type OwnWorkload(model: Model, plan: Plan, placement: Placement, batchSize: int)
     let recipe = { Recipe.published model with BatchSize = batchSize; LearningRate = 1e-6 }
     let mutable state = Loop.start recipe network 1
 
-    let data = Drawn.dataset batchSize model.Classes plan
+    let data =
+        use drawn = Drawn.dataset batchSize model.Classes plan
+        Dataset.onto placement.Device drawn
 
     let feed = {
         Data = data
@@ -110,13 +112,14 @@ type OwnWorkload(model: Model, plan: Plan, placement: Placement, batchSize: int)
         (state :> IDisposable).Dispose()
         network.Dispose()
 
-/// The same network from TorchSharp's own modules and optimiser, in float32 on the CPU, as its examples have it.
+/// The same network from TorchSharp's own modules and optimiser, in float32, as its examples have it.
 [<Sealed>]
-type PlainWorkload(model: Model, plan: Plan, batchSize: int) =
+type PlainWorkload(model: Model, plan: Plan, device: torch.Device, batchSize: int) =
     inherit Workload()
 
-    let network = PlainModule.create plan
-    let images, labels = Drawn.images batchSize plan, Drawn.labels batchSize model.Classes
+    let network = (PlainModule.create plan).``to`` device
+    let images = (Drawn.images batchSize plan).``to`` device
+    let labels = (Drawn.labels batchSize model.Classes).``to`` device
 
     let optimizer: torch.optim.Optimizer =
         match (Recipe.published model).Optimizer with

@@ -9,8 +9,14 @@ public sealed class BenchProcess : IDisposable
 {
     private readonly Process _process;
 
-    private BenchProcess(string name, Process process, string version) =>
-        (Name, _process, Version) = (name, process, version);
+    /// <param name="greeting">Its first line: the version of its libtorch, and the device that it computes on.</param>
+    private BenchProcess(string name, Process process, string greeting)
+    {
+        (Name, _process) = (name, process);
+        (Version, Device) = greeting.Split(' ') is [var version, var device]
+            ? (version, device)
+            : throw new WorkException($"{name}: the process that measures began with '{greeting}'");
+    }
 
     public string Name { get; }
 
@@ -53,6 +59,9 @@ public sealed class BenchProcess : IDisposable
             throw;
         }
     }
+
+    /// <summary>What it computes on.</summary>
+    public string Device { get; }
 
     /// <summary>One measurement of this length.</summary>
     public double Measure(string what, double seconds = 0)

@@ -24,20 +24,16 @@ public static class BenchRequests
             "--threads",
             Number(ThreadsOf(request)),
         ];
+        arguments.AddRange(["--device", request.Machine.Device]);
         if (request.Machine.Libtorch.Length > 0)
             arguments.AddRange(["--libtorch", request.Machine.Libtorch]);
-        if (worker != BenchWorker.Own)
-            return arguments;
-        arguments.AddRange([
-            "--device",
-            request.Machine.Device,
-            "--precision",
-            request.Machine.Precision.ToString()!.ToLowerInvariant(),
-        ]);
-        if (request.Machine.TrimMemory)
-            arguments.Add("--trim-memory");
         if (request.Machine.Tf32)
             arguments.Add("--tf32");
+        if (worker != BenchWorker.Own)
+            return arguments;
+        arguments.AddRange(["--precision", request.Machine.Precision.ToString()!.ToLowerInvariant()]);
+        if (request.Machine.TrimMemory)
+            arguments.Add("--trim-memory");
         return arguments;
     }
 

@@ -4,6 +4,7 @@ namespace Hybrid.Host.Bench;
 /// <param name="PeakGmacs">Billions of multiply-adds a second of a large matrix product in this precision.</param>
 public sealed record BenchResult(
     BenchMachine Machine,
+    string Device,
     string Precision,
     int BatchSize,
     int Threads,
@@ -25,7 +26,7 @@ public sealed record BenchMachine(
 
 /// <param name="Macs">Multiply-adds of one image, forward.</param>
 /// <param name="EpochOverCompute">Wall time over compute time of training with augmentation on.</param>
-/// <param name="PeakMemoryMib">Resident, in training.</param>
+/// <param name="PeakMemoryMib">In training: resident, or taken of a GPU's memory.</param>
 /// <param name="TrainPeakFraction">Of the large matrix product's rate, three times the forward multiply-adds a step.</param>
 public sealed record BenchModel(
     string Model,

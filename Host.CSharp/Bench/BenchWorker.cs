@@ -13,7 +13,7 @@ namespace Hybrid.Host.Bench;
 /// with wall time over compute time, <c>memory</c> with the peak of resident memory in MiB. Between two lines it waits
 /// and leaves the cores to others.
 /// </summary>
-public static class BenchWorker
+public sealed class BenchWorker
 {
     /// <summary>As Hybrid computes.</summary>
     public const string Own = "hybrid";
@@ -22,42 +22,60 @@ public static class BenchWorker
     public const string Naive = "naive";
 
     private const int MatmulSide = 2048;
+    private readonly Placement _placement;
+    private readonly int _batchSize;
+    private readonly long? _freeAtFirst;
+
+    private BenchWorker(Placement placement, int batchSize)
+    {
+        (_placement, _batchSize) = (placement, batchSize);
+        _freeAtFirst = DeviceMemory.Free(placement.Device);
+    }
 
     public static int Run(BenchRequest request)
     {
-        var placement = request.Worker == Own ? Machine.Prepare(request.Machine) : Plainly(request.Machine);
+        var own = request.Worker == Own;
+        var placement = own ? Machine.Prepare(request.Machine) : Plainly(request.Machine);
         var model = Models.Find(Requests.Named(request.Models[0]), 0);
         var plan = Models.Plan(model, BenchRequests.Input);
-        using var workload =
-            request.Worker == Own
-                ? Workloads.Own(model, plan, placement, request.BatchSize)
-                : Workloads.Plain(model, plan, request.BatchSize);
-        Answer($"{Loaded.Version.Number}");
+        var worker = new BenchWorker(placement, request.BatchSize);
+        using var workload = own
+            ? Workloads.Own(model, plan, placement, request.BatchSize)
+            : Workloads.Plain(model, plan, placement.Device, request.BatchSize);
+        Answer($"{Loaded.Version.Number} {placement.Device}");
         while (Console.In.ReadLine()?.Split(' ') is [var what, .. var arguments])
         {
             var seconds = arguments.Length > 0 ? double.Parse(arguments[0], CultureInfo.InvariantCulture) : 0;
-            Answer(Measure(what, seconds, workload, placement.DType, request.BatchSize));
+            Answer(worker.Measure(what, seconds, workload).ToString("R", CultureInfo.InvariantCulture));
         }
 
         return 0;
     }
 
-    private static double Measure(string what, double seconds, Workload workload, ScalarType type, int batchSize) =>
+    private double Measure(string what, double seconds, Workload workload) =>
         what switch
         {
-            "train" => batchSize * Rate(seconds, workload.Train),
-            "infer" => batchSize * Rate(seconds, workload.Infer),
-            "pipeline" => Pipeline((OwnWorkload)workload, seconds, batchSize),
+            "train" => _batchSize * Rate(seconds, workload.Train),
+            "infer" => _batchSize * Rate(seconds, workload.Infer),
+            "pipeline" => Pipeline((OwnWorkload)workload, seconds),
             "epoch" => Epoch((OwnWorkload)workload, seconds),
-            "matmul" => Matmul(seconds, type),
-            "memory" => Process.GetCurrentProcess().PeakWorkingSet64 / (1024.0 * 1024.0),
+            "matmul" => Matmul(seconds),
+            "memory" => Memory(),
             _ => throw new RequestException($"a bench worker does not know '{what}'"),
         };
 
+    /// <summary>A GPU works on while the host goes on: a clock is read when it is done.</summary>
+    private void Settle()
+    {
+        if (_placement.Device.type == DeviceType.CUDA)
+            cuda.synchronize(_placement.Device);
+    }
+
     /// <summary>Calls a second. The first calls do not count: they fill caches and compile.</summary>
-    private static double Rate(double seconds, Action work)
+    private double Rate(double seconds, Action work)
     {
         work();
+        Settle();
         var clock = Stopwatch.StartNew();
         var calls = 0;
         do
@@ -65,13 +83,14 @@ public static class BenchWorker
             work();
             calls++;
         } while (clock.Elapsed.TotalSeconds < seconds);
+        Settle();
         return calls / clock.Elapsed.TotalSeconds;
     }
 
-    private static double Pipeline(OwnWorkload workload, double seconds, int batchSize)
+    private double Pipeline(OwnWorkload workload, double seconds)
     {
         using var batches = workload.Batches().GetEnumerator();
-        return batchSize
+        return _batchSize
             * Rate(
                 seconds,
                 () =>
@@ -82,14 +101,16 @@ public static class BenchWorker
             );
     }
 
-    private static double Epoch(OwnWorkload workload, double seconds)
+    private double Epoch(OwnWorkload workload, double seconds)
     {
         Stopwatch wall = Stopwatch.StartNew(),
             compute = new();
         foreach (var batch in workload.Batches())
         {
+            Settle();
             compute.Start();
             workload.Train(batch);
+            Settle();
             compute.Stop();
             ((IDisposable)batch).Dispose();
             if (wall.Elapsed.TotalSeconds >= seconds)
@@ -99,22 +120,32 @@ public static class BenchWorker
         return wall.Elapsed.TotalSeconds / compute.Elapsed.TotalSeconds;
     }
 
-    private static double Matmul(double seconds, ScalarType type)
+    private double Matmul(double seconds)
     {
         using var scope = NewDisposeScope();
-        using var a = randn(MatmulSide, MatmulSide).to(type);
-        using var b = randn(MatmulSide, MatmulSide).to(type);
+        var a = randn(MatmulSide, MatmulSide).to(_placement.DType, _placement.Device);
+        var b = randn(MatmulSide, MatmulSide).to(_placement.DType, _placement.Device);
         return Math.Pow(MatmulSide, 3) / 1e9 * Rate(seconds, () => a.mm(b).Dispose());
+    }
+
+    /// <summary>MiB: the peak of what is resident, or what a GPU has less of than at first.</summary>
+    private double Memory()
+    {
+        var bytes =
+            _placement.Device.type == DeviceType.CPU
+                ? Process.GetCurrentProcess().PeakWorkingSet64
+                : (_freeAtFirst - DeviceMemory.Free(_placement.Device)) ?? 0;
+        return bytes / (1024.0 * 1024.0);
     }
 
     private static Placement Plainly(MachineRequest request)
     {
         Libtorch.Load(request.Libtorch);
         Threads.Use(request.Threads);
-        return Placements.For(CPU, Precision.Float32);
+        var device = Machine.Choose(request.Device);
+        Machine.UseTf32(request.Tf32, device);
+        return Placements.For(device, Precision.Float32);
     }
-
-    private static void Answer(double value) => Answer(value.ToString("R", CultureInfo.InvariantCulture));
 
     private static void Answer(string line)
     {

@@ -31,8 +31,9 @@ public static class Python
             );
     }
 
+    /// <param name="device">What Hybrid's own process computes on.</param>
     /// <param name="best">With the allocator kept and channels last, instead of as it comes.</param>
-    public static BenchProcess Start(string python, BenchRequest request, Model model, bool best)
+    public static BenchProcess Start(string python, BenchRequest request, string device, Model model, bool best)
     {
         var (net, optimizer) = Workloads.Describe(model);
         List<string> arguments =
@@ -46,7 +47,11 @@ public static class Python
             request.BatchSize.ToString(CultureInfo.InvariantCulture),
             "--threads",
             BenchRequests.ThreadsOf(request).ToString(CultureInfo.InvariantCulture),
+            "--device",
+            device,
         ];
+        if (request.Machine.Tf32)
+            arguments.Add("--tf32");
         if (best)
             arguments.Add("--channels-last");
         return BenchProcess.Start(

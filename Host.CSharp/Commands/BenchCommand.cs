@@ -19,16 +19,17 @@ public static class BenchCommand
             return BenchWorker.Run(request);
         var output = new Output(request.Json);
         var python = request.Against.Contains("pytorch") ? Python.Find() : null;
-        var (peak, libtorch) = Peak(request);
+        var (peak, libtorch, device) = Peak(request);
         var models = new List<BenchModel>();
         foreach (var name in request.Models)
         {
             output.Line($"{name} …");
-            models.Add(Measure(request, name, peak, python));
+            models.Add(Measure(request, name, peak, python, device));
         }
 
         var result = new BenchResult(
             MachineOf(libtorch),
+            device,
             request.Machine.Precision.ToString()!.ToLowerInvariant(),
             request.BatchSize,
             BenchRequests.ThreadsOf(request),
@@ -42,10 +43,11 @@ public static class BenchCommand
         return 0;
     }
 
-    private static (double Peak, string Libtorch) Peak(BenchRequest request)
+    private static (double Peak, string Libtorch, string Device) Peak(BenchRequest request)
     {
         using var process = Own(request, request.Models[0]);
-        return (Repeat(request, () => process.Measure("matmul", request.Seconds)).Max(), process.Version);
+        var peak = Repeat(request, () => process.Measure("matmul", request.Seconds)).Max();
+        return (peak, process.Version, process.Device);
     }
 
     private static BenchProcess Own(BenchRequest request, string model) =>
@@ -54,7 +56,7 @@ public static class BenchCommand
     private static List<double> Repeat(BenchRequest request, Func<double> measure) =>
         [.. Enumerable.Range(0, request.Repeats).Select(_ => measure())];
 
-    private static BenchModel Measure(BenchRequest request, string name, double peak, string? python)
+    private static BenchModel Measure(BenchRequest request, string name, double peak, string? python, string device)
     {
         var model = Models.Find(Requests.Named(name), 0);
         var processes = new List<BenchProcess>();
@@ -67,8 +69,8 @@ public static class BenchCommand
                 );
             if (python is not null)
                 processes.AddRange([
-                    Python.Start(python, request, model, best: false),
-                    Python.Start(python, request, model, best: true),
+                    Python.Start(python, request, device, model, best: false),
+                    Python.Start(python, request, device, model, best: true),
                 ]);
             return Measure(request, model, peak, processes);
         }
@@ -154,7 +156,7 @@ public static class BenchCommand
     private static void Show(BenchResult result, Output output)
     {
         output.Line(
-            $"{result.Machine.Processor}, {result.Threads} threads, {result.Precision}, batches of {result.BatchSize}, "
+            $"{result.Machine.Processor}, {result.Device}, {result.Threads} threads, {result.Precision}, batches of {result.BatchSize}, "
                 + $"libtorch {result.Machine.Libtorch}; medians of {result.Repeats} (least to largest), images a second"
         );
         output.Line($"A large matrix product: {result.PeakGmacs:F0} billion multiply-adds a second");

@@ -62,7 +62,8 @@ public static class Machine
 
     /// <summary>libtorch by itself would round float32 to TF32 in convolutions and not in matrix products; here both
     /// do as asked.</summary>
-    private static void UseTf32(bool wanted, Device device)
+    /// <exception cref="RequestException">It is wanted where there is none.</exception>
+    public static void UseTf32(bool wanted, Device device)
     {
         if (wanted && device.type != DeviceType.CUDA)
             throw new RequestException($"--tf32 is for NVIDIA GPUs, and the device is {device}");

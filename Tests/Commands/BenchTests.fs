@@ -33,13 +33,14 @@ let tests =
     testList "bench" [
         for precision in [ "float32"; "bfloat16"; "float64" ] do
             test $"{precision}: every field" {
-                let result = bench [ "--precision"; precision; "--threads"; "1" ]
+                let result = bench [ "--precision"; precision; "--threads"; "1"; "--device"; "cpu" ]
                 let machine = result.GetProperty "machine"
 
                 for fact in [ "processor"; "system"; "dotnet"; "hybrid"; "torchsharp"; "libtorch" ] do
                     Expect.isNotEmpty (machine.GetProperty(fact).GetString() |> string) fact
 
                 Expect.equal (result.GetProperty("precision").GetString() |> string) precision "precision"
+                Expect.equal (result.GetProperty("device").GetString() |> string) "cpu" "device"
                 Expect.equal (result.GetProperty("batch_size").GetInt32()) 2 "batch size"
                 Expect.equal (result.GetProperty("threads").GetInt32()) 1 "threads"
                 Expect.equal (result.GetProperty("repeats").GetInt32()) 2 "repeats"

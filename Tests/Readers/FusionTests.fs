@@ -165,4 +165,6 @@ let tests =
 
             Expect.equal (Fusion.dialect Placement.cpu) expected "operations"
             Expect.isFalse (Fusion.supports { Placement.cpu with DType = torch.ScalarType.Float64 }) "float64 stays"
+            let gpu = { Placement.cpu with Device = new torch.Device(DeviceType.CUDA, 0) }
+            Expect.isFalse (Fusion.supports gpu) "and so does what is on a GPU"
     ]
