@@ -34,7 +34,7 @@ let build () = run "dotnet build Hybrid.sln -c Release"
 let test () = run "dotnet run -c Release --project Tests"
 let bench () = run "dotnet run -c Release --project Host.CSharp -- bench"
 
-let fsharp = "Core.FSharp Tests Examples build.fsx"
+let fsharp = "Core.FSharp Tests Examples bench build.fsx"
 
 /// C#, and the XML of projects and build files.
 let csharp = "."

@@ -83,6 +83,7 @@ let private processes = [
     Commands.LibtorchTests.tests
     Commands.TooLittleMemoryTests.tests
     Commands.TuningTests.tests
+    Commands.ProtocolTests.tests
 ]
 
 [<EntryPoint>]
