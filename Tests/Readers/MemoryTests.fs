@@ -101,6 +101,22 @@ let tests =
 
                 (state :> IDisposable).Dispose()
 
+        testCase "what TorchSharp leaves to the garbage collector is collected along the way"
+        <| fun () ->
+            let network, recipe = built Recipe.sgd
+            use network = network
+            use batch = batch ()
+            let mutable state = Loop.start recipe network 100
+            let before = GC.CollectionCount 0
+
+            for _ in 1..100 do
+                let next, metrics = Loop.step recipe network state [ batch ]
+                (metrics :> IDisposable).Dispose()
+                state <- next
+
+            (state :> IDisposable).Dispose()
+            Expect.isGreaterThanOrEqual (GC.CollectionCount 0 - before) 10 "collections in 100 steps"
+
         testCase "1,000 evaluations, with and without gradients asked for"
         <| fun () ->
             let network, _ = built Recipe.sgd
