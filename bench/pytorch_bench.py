@@ -60,7 +60,7 @@ def build(net):
     return pool(it["kernel"], it["stride"], it["padding"])
 
 
-def main():
+def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("--net", required=True)
     parser.add_argument("--optimizer", choices=["sgd", "adamw"], required=True)
@@ -69,25 +69,48 @@ def main():
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--tf32", action="store_true")
     parser.add_argument("--channels-last", action="store_true")
-    args = parser.parse_args()
-    # Lazy modules announce themselves.
-    warnings.simplefilter("ignore")
+    return parser.parse_args()
 
+
+def prepare(args):
     torch.set_num_threads(args.threads)
     torch.backends.cuda.matmul.allow_tf32 = args.tf32
     torch.backends.cudnn.allow_tf32 = args.tf32
-    device = torch.device(args.device)
-    images = torch.randn(args.batch_size, 3, 32, 32, device=device)
-    labels = torch.arange(args.batch_size, device=device) % 10
-    network = build(json.loads(args.net)).to(device)
-    network(images)
-    if args.channels_last:
-        network = network.to(memory_format=torch.channels_last)
-        images = images.to(memory_format=torch.channels_last)
+    return torch.device(args.device)
+
+
+def network(args, device):
+    made = build(json.loads(args.net)).to(device)
+    # Lazy modules learn their sizes from a first batch.
+    made(torch.randn(2, 3, 32, 32, device=device))
+    return made.to(memory_format=torch.channels_last) if args.channels_last else made
+
+
+def optimizer(args, network):
     if args.optimizer == "sgd":
-        optimizer = torch.optim.SGD(network.parameters(), 1e-6, momentum=0.9, weight_decay=1e-4)
-    else:
-        optimizer = torch.optim.AdamW(network.parameters(), 1e-6, weight_decay=1e-4)
+        return torch.optim.SGD(network.parameters(), 1e-6, momentum=0.9, weight_decay=1e-4)
+    return torch.optim.AdamW(network.parameters(), 1e-6, weight_decay=1e-4)
+
+
+def settle(device):
+    # A GPU works on while Python goes on: a clock is read when it is done.
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def memory(device):
+    if device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def answer(what, seconds, args, network, optimizer, device):
+    if what == "memory":
+        return memory(device)
+    images = torch.randn(args.batch_size, 3, 32, 32, device=device)
+    if args.channels_last:
+        images = images.to(memory_format=torch.channels_last)
+    labels = torch.arange(args.batch_size, device=device) % 10
     loss_of = nn.CrossEntropyLoss()
 
     def train():
@@ -101,35 +124,29 @@ def main():
         with torch.inference_mode():
             network(images)
 
-    def settle():
-        # A GPU works on while Python goes on: a clock is read when it is done.
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-
-    def rate(work, seconds):
+    work = {"train": train, "infer": infer}[what]
+    work()
+    settle(device)
+    calls, start = 0, time.perf_counter()
+    while True:
         work()
-        settle()
-        calls, start = 0, time.perf_counter()
-        while True:
-            work()
-            calls += 1
-            if time.perf_counter() - start >= seconds:
-                settle()
-                return args.batch_size * calls / (time.perf_counter() - start)
+        calls += 1
+        if time.perf_counter() - start >= seconds:
+            settle(device)
+            return args.batch_size * calls / (time.perf_counter() - start)
 
-    def memory():
-        if device.type == "cuda":
-            return torch.cuda.max_memory_reserved(device) / 2**20
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
+def main():
+    args = arguments()
+    # Lazy modules announce themselves.
+    warnings.simplefilter("ignore")
+    device = prepare(args)
+    made = network(args, device)
+    steps = optimizer(args, made)
     print(torch.__version__, device, flush=True)
     for line in sys.stdin:
         what, seconds = line.split()
-        if what == "memory":
-            answer = memory()
-        else:
-            answer = rate({"train": train, "infer": infer}[what], float(seconds))
-        print(answer, flush=True)
+        print(answer(what, float(seconds), args, made, steps, device), flush=True)
 
 
 if __name__ == "__main__":

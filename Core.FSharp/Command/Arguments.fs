@@ -375,7 +375,7 @@ type BenchArgument =
             | Repeats _ -> "how often everything is measured (default: 5)"
             | Seconds _ -> "length of each measurement (default: 1)"
             | Against _ ->
-                "also measure naive (plain TorchSharp modules) and pytorch (the Python in HYBRID_PYTHON, or python3), in turns"
+                "also measure naive (plain TorchSharp modules), pytorch (the Python in HYBRID_PYTHON, or python3) and lightning (with its data loader), in turns"
             | Device _ -> Usage.device
             | Precision _ -> Usage.precision
             | Threads _ -> Usage.threads

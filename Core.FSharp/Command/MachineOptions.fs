@@ -17,7 +17,7 @@ module internal MachineOptions =
 
             let! against =
                 words (args.GetResult(BenchArgument.Against, ""))
-                |> List.map (Value.oneOf "comparison" [ for word in [ "naive"; "pytorch" ] -> word, word ])
+                |> List.map (Value.oneOf "comparison" [ for word in [ "naive"; "pytorch"; "lightning" ] -> word, word ])
                 |> all
 
             let! machine =

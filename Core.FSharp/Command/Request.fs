@@ -193,7 +193,7 @@ type BenchRequest = {
     Repeats: int
     /// Seconds of each measurement.
     Seconds: float
-    /// What to compare with: `naive`, `pytorch`.
+    /// What to compare with: `naive`, `pytorch`, `lightning`.
     Against: IReadOnlyList<string>
     /// Empty, or what a child process of the measurement is to run.
     Worker: string

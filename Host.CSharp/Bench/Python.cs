@@ -19,26 +19,43 @@ public static class Python
         ["MALLOC_TOP_PAD_"] = $"{4 << 20}",
     };
 
-    /// <exception cref="RequestException">No Python here has PyTorch.</exception>
-    public static string Find()
+    /// <param name="modules">What it has to be able to import.</param>
+    /// <exception cref="RequestException">No Python here can.</exception>
+    public static string Find(string modules)
     {
         string[] candidates = Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } given
             ? [given]
             : ["python3", "/usr/bin/python3", "python"];
-        return candidates.FirstOrDefault(HasTorch)
+        return candidates.FirstOrDefault(python => Imports(python, modules))
             ?? throw new RequestException(
-                $"--against pytorch: {string.Join(", ", candidates)} has no torch; name a Python that has in {Variable}"
+                $"--against: {string.Join(", ", candidates)} cannot import {modules}; name a Python that can in {Variable}"
             );
     }
 
+    /// <summary>PyTorch's training step, as it comes.</summary>
     /// <param name="device">What Hybrid's own process computes on.</param>
-    /// <param name="best">With the allocator kept and channels last, instead of as it comes.</param>
-    public static BenchProcess Start(string python, BenchRequest request, string device, Model model, bool best)
+    public static BenchProcess Start(string python, BenchRequest request, string device, Model model) =>
+        Start("pytorch", "pytorch_bench.py", python, Arguments(request, device, model), []);
+
+    /// <summary>The same with the allocator kept and channels last.</summary>
+    public static BenchProcess StartBest(string python, BenchRequest request, string device, Model model) =>
+        Start(
+            "pytorch, best setting",
+            "pytorch_bench.py",
+            python,
+            [.. Arguments(request, device, model), "--channels-last"],
+            KeptMemory
+        );
+
+    /// <summary>Lightning's training with its usual data loader, reading included.</summary>
+    public static BenchProcess StartLightning(string python, BenchRequest request, string device, Model model) =>
+        Start("lightning", "lightning_bench.py", python, Arguments(request, device, model), []);
+
+    private static List<string> Arguments(BenchRequest request, string device, Model model)
     {
         var (net, optimizer) = Workloads.Describe(model);
         List<string> arguments =
         [
-            Script(),
             "--net",
             net,
             "--optimizer",
@@ -52,21 +69,22 @@ public static class Python
         ];
         if (request.Machine.Tf32)
             arguments.Add("--tf32");
-        if (best)
-            arguments.Add("--channels-last");
-        return BenchProcess.Start(
-            best ? "pytorch, best setting" : "pytorch",
-            python,
-            arguments,
-            best ? KeptMemory : new Dictionary<string, string>()
-        );
+        return arguments;
     }
 
-    private static bool HasTorch(string python)
+    private static BenchProcess Start(
+        string name,
+        string script,
+        string python,
+        IEnumerable<string> arguments,
+        Dictionary<string, string> environment
+    ) => BenchProcess.Start(name, python, [Script(script), .. arguments], environment);
+
+    private static bool Imports(string python, string modules)
     {
         try
         {
-            var start = new ProcessStartInfo(python, ["-c", "import torch"])
+            var start = new ProcessStartInfo(python, ["-c", $"import {modules}"])
             {
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
@@ -83,15 +101,15 @@ public static class Python
     }
 
     /// <summary>Beside the program, or above it in a checkout.</summary>
-    private static string Script()
+    private static string Script(string name)
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            var script = Path.Combine(folder.FullName, "bench", "pytorch_bench.py");
+            var script = Path.Combine(folder.FullName, "bench", name);
             if (File.Exists(script))
                 return script;
         }
 
-        throw new RequestException("--against pytorch: bench/pytorch_bench.py is not here; run this in a checkout");
+        throw new RequestException($"--against: bench/{name} is not here; run this in a checkout");
     }
 }

@@ -18,13 +18,14 @@ public static class BenchCommand
         if (request.Worker.Length > 0)
             return BenchWorker.Run(request);
         var output = new Output(request.Json);
-        var python = request.Against.Contains("pytorch") ? Python.Find() : null;
+        var python = request.Against.Contains("pytorch") ? Python.Find("torch") : null;
+        var lightning = request.Against.Contains("lightning") ? Python.Find("torch, torchvision") : null;
         var (peak, libtorch, device) = Peak(request);
         var models = new List<BenchModel>();
         foreach (var name in request.Models)
         {
             output.Line($"{name} …");
-            models.Add(Measure(request, name, peak, python, device));
+            models.Add(Measure(request, name, peak, python, lightning, device));
         }
 
         var result = new BenchResult(
@@ -56,7 +57,14 @@ public static class BenchCommand
     private static List<double> Repeat(BenchRequest request, Func<double> measure) =>
         [.. Enumerable.Range(0, request.Repeats).Select(_ => measure())];
 
-    private static BenchModel Measure(BenchRequest request, string name, double peak, string? python, string device)
+    private static BenchModel Measure(
+        BenchRequest request,
+        string name,
+        double peak,
+        string? python,
+        string? lightning,
+        string device
+    )
     {
         var model = Models.Find(Requests.Named(name), 0);
         var processes = new List<BenchProcess>();
@@ -69,9 +77,11 @@ public static class BenchCommand
                 );
             if (python is not null)
                 processes.AddRange([
-                    Python.Start(python, request, device, model, best: false),
-                    Python.Start(python, request, device, model, best: true),
+                    Python.Start(python, request, device, model),
+                    Python.StartBest(python, request, device, model),
                 ]);
+            if (lightning is not null)
+                processes.Add(Python.StartLightning(lightning, request, device, model));
             return Measure(request, model, peak, processes);
         }
         finally
