@@ -43,13 +43,6 @@ public static class TrainCommand
         return 0;
     }
 
-    /// <summary>One whole run on data that is there already.</summary>
-    public static TrainResult Run(TrainRequest request, LoadedData data, Placement placement, Output output)
-    {
-        using var run = new TrainingRun(request, data, placement, output, []);
-        return run.Finish();
-    }
-
     private static TrainResult Start(TrainRequest request, Output output, IReadOnlyList<ICallback> own)
     {
         var placement = Machine.Prepare(request.Machine);
