@@ -6,13 +6,14 @@ namespace Hybrid.Host.Checkpoints;
 public static class FineTuning
 {
     /// <summary>
-    /// Copies a file's tensors into a network. Where its last layer differs in the number of classes alone, that layer
-    /// keeps its fresh draw.
+    /// Copies a checkpoint's weights into a network, those of a run's whole state too. Where the last layer differs in
+    /// the number of classes alone, that layer keeps its fresh draw.
     /// </summary>
     /// <returns>The number of classes of the file's last layer where it was not copied; null where all was.</returns>
     /// <exception cref="WorkException">Anything else does not fit; the network is as it was.</exception>
-    public static long? Start(TorchModule network, IReadOnlyList<StoredTensor> tensors, string file)
+    public static long? Start(TorchModule network, string file)
     {
+        var (_, tensors) = TrainedModel.Divide(CheckpointFile.Read(file).Tensors);
         var specs = network.Weights.Specs;
         var head = Models.Head(network.Plan).ToDictionary(spec => spec.Key);
         var given = tensors.Where(tensor => head.ContainsKey(tensor.Name)).ToList();

@@ -242,8 +242,7 @@ public sealed class TrainingRun : IDisposable
 
     private void Initialise(string checkpoint)
     {
-        var (_, weights) = TrainedModel.Divide(CheckpointFile.Read(checkpoint).Tensors);
-        var classes = FineTuning.Start(_network, weights, checkpoint);
+        var classes = FineTuning.Start(_network, checkpoint);
         if (classes is not null)
             _output.Line(
                 $"'{checkpoint}' tells {classes} classes apart, {_data.Name} has {_data.Train.Classes.Length}: "

@@ -116,7 +116,7 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
         try
         {
             if (Request.Init.Length > 0)
-                FineTuning.Start(network, CheckpointFile.Read(Request.Init).Tensors, Request.Init);
+                FineTuning.Start(network, Request.Init);
             return network;
         }
         catch

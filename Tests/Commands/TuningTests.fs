@@ -52,6 +52,15 @@ let tests =
             Expect.isFalse (again.Err.Contains "Learning rate") "without looking again"
         }
 
+        test "looked for on the weights that the run starts from, those of a run's last state too" {
+            use folder = new TemporaryFolder()
+            Executable.succeed folder.Path (tiny @ Executable.words "--batch-size 16 --out first") |> ignore
+            let last = folder.At("first", "version_0", "checkpoints", "last.safetensors")
+            let more = Executable.words "--batch-size 16 --find-lr --out second --init" @ [ last ]
+            let found = Executable.succeed folder.Path (tiny @ more)
+            Expect.stringContains found.Err "Learning rate " "told"
+        }
+
         for arguments, named in
             [
                 "--find-lr --lr 0.1", "--lr"
