@@ -18,9 +18,10 @@ module internal Forward =
         | PlanNode.Fork(_, [ only ]) -> yieldsScratch only
         | PlanNode.Fork _ -> true
 
-    let private concat (branches: Run array) =
+    /// What branches make of their common input, side by side.
+    let private concat (branches: Tensor -> bool -> Tensor array) =
         Run(fun x owned training ->
-            let outs = branches |> Array.map _.Invoke(x, false, training)
+            let outs = branches x training
             let joined = torch.cat (outs, 1L)
             outs |> Array.iter (release [ x ])
 
@@ -112,8 +113,10 @@ module internal Forward =
         | PlanNode.Fork(_, [ only ]) -> part weights around only
         | PlanNode.Fork(Join.Concat, branches) ->
             match Siblings.find branches with
-            | Some family when weights.Placement.Layout.IsChannelsLast -> concatFamily weights branches.Length family
-            | _ -> branches |> List.map (part weights shared) |> Array.ofList |> concat
+            | Some family when weights.Placement.Layout.IsChannelsLast -> concat (ofFamily weights family)
+            | _ ->
+                let runs = [| for branch in branches -> part weights shared branch |]
+                concat (fun x training -> runs |> Array.map _.Invoke(x, false, training))
         | PlanNode.Fork(Join.Sum, branches) ->
             branches
             |> List.map (fun branch -> part weights shared branch, yieldsScratch branch)
@@ -141,16 +144,16 @@ module internal Forward =
 
             y)
 
-    /// A concatenation whose siblings run as one.
-    and private concatFamily weights count (family: Family) =
-        let channels = [| for _, channels, _ in family.Members -> int64 channels |]
-        let siblings = siblings weights family.Siblings channels
+    /// Branches of which the siblings run as one.
+    and private ofFamily weights (family: Family) =
+        let siblings =
+            siblings weights family.Siblings [| for _, channels, _ in family.Members -> int64 channels |]
         // A sibling's output is a view of what its activation keeps for the backward pass.
         let members = [| for place, _, rest in family.Members -> place, chain weights shared rest |]
         let others = [| for place, branch in family.Others -> place, part weights shared branch |]
 
-        Run(fun x owned training ->
-            let outs = Array.zeroCreate<Tensor> count
+        fun x training ->
+            let outs = Array.zeroCreate<Tensor>(members.Length + others.Length)
 
             for (place, rest), front in Array.zip members (siblings x training) do
                 outs[place] <- rest.Invoke(front, true, training)
@@ -158,12 +161,6 @@ module internal Forward =
             for place, branch in others do
                 outs[place] <- branch.Invoke(x, false, training)
 
-            let joined = torch.cat (outs, 1L)
-            outs |> Array.iter (release [ x ])
-
-            if owned then
-                x.Dispose()
-
-            joined)
+            outs
 
     let compile (weights: Weights) = part weights shared weights.Plan

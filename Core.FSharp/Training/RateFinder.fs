@@ -88,9 +88,8 @@ module RateFinder =
         try
             Seq.initInfinite (fun epoch -> Batch.epoch feed recipe.Seed recipe.Shuffle recipe.DropLast epoch 0)
             |> Seq.concat
-            |> Seq.chunkBySize 1
             |> Seq.mapi (fun step batch ->
-                use batch = batch[0]
+                use batch = batch
                 let next, metrics = Loop.step (at step) network state [ batch ]
                 use metrics = metrics
                 state <- next
