@@ -18,8 +18,17 @@ module private Answers =
         | Ok value -> value
         | Error message -> raise (WrongRequestException message)
 
-    let tooFew (recipe: Recipe) (train: Dataset) =
-        $"{train.Count} training images are fewer than one batch of {recipe.BatchSize}: lower --batch-size or give --no-drop-last"
+    /// The batches of a run; throws where there is not a whole one.
+    let trainingFeed (recipe: Recipe) (network: TorchModule) (train: Dataset) normalisation : Feed =
+        let feed = Recipe.feed recipe network.Weights.Placement normalisation train
+
+        if Batch.count recipe.DropLast feed > 0 then
+            feed
+        else
+            raise (
+                WrongRequestException
+                    $"{train.Count} training images are fewer than one batch of {recipe.BatchSize}: lower --batch-size or give --no-drop-last"
+            )
 
 /// The core as C# sees it: compiled last, nothing but hand-overs.
 [<AbstractClass; Sealed>]
@@ -87,11 +96,7 @@ type Datasets =
     static member Limit(data: Dataset, count: int) : Dataset = if count < 0 then data else Dataset.take count data
 
     /// The images at some places as bytes `[N, H, W, C]`.
-    static member Bytes(data: Dataset, places: int array) : byte array =
-        use _ = torch.NewDisposeScope()
-
-        (Dataset.select (torch.tensor (Array.map int64 places, device = data.Pixels.device)) data).Pixels
-        |> Dataset.toBytes
+    static member Bytes(data: Dataset, places: int array) : byte array = Dataset.bytesAt places data
 
     /// The images on the network's device where they fit there, else as they are; `free` are the device's free bytes,
     /// if they are known.
@@ -119,13 +124,15 @@ type Training =
             normalisation: Normalisation,
             start: TrainingPosition
         ) : Fit =
-        let feed data = Feed.plain data normalisation network.Weights.Placement recipe.BatchSize
-        let trainFeed = { feed train with Augment = recipe.Augment }
+        let trainFeed = trainingFeed recipe network train normalisation
 
-        if Batch.count recipe.DropLast trainFeed = 0 then
-            raise (WrongRequestException(tooFew recipe train))
+        let validationFeed =
+            if validation.Count = 0 then
+                None
+            else
+                Some(Feed.plain validation normalisation network.Weights.Placement recipe.BatchSize)
 
-        new Fit(recipe, network, trainFeed, (if validation.Count = 0 then None else Some(feed validation)), start)
+        new Fit(recipe, network, trainFeed, validationFeed, start)
 
     /// Loss and hits of a network on images that it is not trained on, and where it goes wrong.
     static member Diagnose
@@ -170,26 +177,12 @@ type Footprints =
 /// What is looked for before a run, on a network that is of no use afterwards.
 [<AbstractClass; Sealed>]
 type Tuning =
-    static member private Feed
-        (recipe: Recipe, network: TorchModule, train: Dataset, normalisation: Normalisation)
-        : Feed = {
-        Feed.plain train normalisation network.Weights.Placement recipe.BatchSize with
-            Augment = recipe.Augment
-    }
-
     /// One step on the first images of a set, at another batch size than the recipe's.
     static member Step
         (recipe: Recipe, network: TorchModule, train: Dataset, normalisation: Normalisation, batchSize: int)
         : unit =
-        let recipe = { recipe with BatchSize = batchSize; Accumulate = 1 }
-
-        let batches =
-            Batch.epoch (Tuning.Feed(recipe, network, train, normalisation)) recipe.Seed false false 0 0
-
-        use state = Loop.start recipe network 1
-        use batch = Seq.head batches
-        let _, metrics = Loop.step recipe network state [ batch ]
-        (metrics :> IDisposable).Dispose()
+        let feed = Recipe.feed recipe network.Weights.Placement normalisation train
+        BatchSizeSearch.step recipe network feed batchSize
 
     /// The largest power of two that leaves an epoch one whole batch; throws where there is none.
     static member MostImages(train: Dataset) : int =
@@ -212,12 +205,7 @@ type Tuning =
     static member Rates
         (recipe: Recipe, network: TorchModule, train: Dataset, normalisation: Normalisation)
         : IReadOnlyList<RatePoint> =
-        let feed = Tuning.Feed(recipe, network, train, normalisation)
-
-        if Batch.count recipe.DropLast feed = 0 then
-            raise (WrongRequestException(tooFew recipe train))
-
-        RateFinder.run RateFinder.sweep recipe network feed
+        RateFinder.run RateFinder.sweep recipe network (trainingFeed recipe network train normalisation)
 
     /// The rate to train at; null where the curve is too short to tell.
     static member Suggestion(points: IReadOnlyList<RatePoint>) : Nullable<float> =
@@ -244,25 +232,8 @@ type Workloads =
 
 [<AbstractClass; Sealed>]
 type Placements =
-    /// How tensors are held on a device in a precision. Double precision is for comparing, not for speed: it keeps
-    /// PyTorch's memory layout, for which alone libtorch has double-precision convolutions worth the name.
-    static member For(device: torch.Device, precision: Precision) : Placement =
-        match precision with
-        | Precision.Float64 -> {
-            Device = device
-            DType = torch.ScalarType.Float64
-            Layout = Layout.Contiguous
-          }
-        | Precision.BFloat16 -> {
-            Device = device
-            DType = torch.ScalarType.BFloat16
-            Layout = Layout.ChannelsLast
-          }
-        | Precision.Float32 -> {
-            Device = device
-            DType = torch.ScalarType.Float32
-            Layout = Layout.ChannelsLast
-          }
+    /// How a network is held on a device in a precision.
+    static member For(device: torch.Device, precision: Precision) : Placement = Precision.placement device precision
 
 [<AbstractClass; Sealed>]
 type Requests =

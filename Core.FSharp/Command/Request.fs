@@ -2,6 +2,7 @@ namespace Hybrid.Command
 
 open System
 open System.Collections.Generic
+open TorchSharp
 open Hybrid
 
 [<RequireQualifiedAccess>]
@@ -56,6 +57,20 @@ type Precision =
     | Float64
     | BFloat16
 
+[<RequireQualifiedAccess>]
+module Precision =
+
+    /// How a network is held on a device. Double precision is for comparing, not for speed: it keeps PyTorch's memory
+    /// layout, for which alone libtorch has double-precision convolutions worth the name.
+    let placement (device: torch.Device) precision : Placement =
+        let dtype, layout =
+            match precision with
+            | Precision.Float64 -> torch.ScalarType.Float64, Layout.Contiguous
+            | Precision.BFloat16 -> torch.ScalarType.BFloat16, Layout.ChannelsLast
+            | Precision.Float32 -> torch.ScalarType.Float32, Layout.ChannelsLast
+
+        { Device = device; DType = dtype; Layout = layout }
+
 /// Where and how to compute.
 type MachineRequest = {
     /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -91,6 +106,9 @@ type MonitorRequest = {
         elif Double.IsNaN best then true
         elif monitor.HigherIsBetter then value > best
         else value < best
+
+    /// Whether it is measured on validation images.
+    member monitor.NeedsValidation = monitor.Metric.StartsWith("val_", StringComparison.Ordinal)
 
     /// Whether a value is so much better than the best so far that waiting was worth it.
     member monitor.IsProgress(value: float, best: float) =

@@ -94,6 +94,12 @@ module Dataset =
             Labels = data.Labels.index_select (0L, places)
     }
 
+    /// The images at some places as bytes `[N, H, W, C]`, in that order.
+    let bytesAt (places: int array) (data: Dataset) : byte array =
+        use _ = torch.NewDisposeScope()
+        let places = torch.tensor (Array.map int64 places, device = data.Pixels.device)
+        toBytes (select places data).Pixels
+
     /// The first `count` images, or all where there are fewer.
     let take count (data: Dataset) : Dataset =
         let count = int64 (min count data.Count)

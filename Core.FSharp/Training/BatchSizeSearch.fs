@@ -24,6 +24,16 @@ module BatchSizeSearch =
         |> Seq.takeWhile (fun size -> size <= most && fits size)
         |> Seq.fold max 0
 
+    /// One step on the first images of a feed, at another batch size than the recipe's. Only the memory that it takes
+    /// is of interest: the network is of no use afterwards.
+    let step (recipe: Recipe) (network: TorchModule) (feed: Feed) batchSize =
+        let recipe = { recipe with BatchSize = batchSize; Accumulate = 1 }
+        let feed = { feed with BatchSize = batchSize }
+        use state = Loop.start recipe network 1
+        use batch = Batch.epoch feed recipe.Seed false false 0 0 |> Seq.head
+        let _, metrics = Loop.step recipe network state [ batch ]
+        (metrics :> IDisposable).Dispose()
+
     /// Sizes to measure a step at, where a step that does not fit would take the machine down: small ones.
     let trials most = [ min 16 most; min 64 most ]
 

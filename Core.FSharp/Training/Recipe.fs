@@ -92,6 +92,12 @@ module Recipe =
                 Augment = Augment.tutorial
         }
 
+    /// How training images become the batches of a run of a network held at `placement`.
+    let feed (recipe: Recipe) placement normalisation (train: Dataset) : Feed = {
+        Feed.plain train normalisation placement recipe.BatchSize with
+            Augment = recipe.Augment
+    }
+
     /// Steps of an epoch of so many batches.
     let stepsPerEpoch (recipe: Recipe) batches = (batches + recipe.Accumulate - 1) / recipe.Accumulate
 

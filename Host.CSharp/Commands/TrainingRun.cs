@@ -233,7 +233,7 @@ public sealed class TrainingRun : IDisposable
 
     private static void Check(MonitorRequest monitor, LoadedData data)
     {
-        if (monitor.Patience > 0 && monitor.Metric.StartsWith("val_", StringComparison.Ordinal) && data.Val.Count == 0)
+        if (monitor.Patience > 0 && monitor.NeedsValidation && data.Val.Count == 0)
             throw new RequestException(
                 $"--patience waits for a better {monitor.Metric}, but {data.Name} has no images to validate on: "
                     + "--monitor train_loss does without"
