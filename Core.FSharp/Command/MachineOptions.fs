@@ -8,9 +8,7 @@ module internal MachineOptions =
 
     let bench (args: ParseResults<BenchArgument>) =
         check {
-            let given = args.GetResult(BenchArgument.Models, String.concat "," Catalogue.names)
-            let! models = words given |> List.map (fun name -> Catalogue.find name []) |> all
-            let! models = if models.IsEmpty then Error "--models names no model" else Ok models
+            let! models = models (args.TryGetResult BenchArgument.Models)
             let! batchSize = Value.atLeast 2 "--batch-size" (args.GetResult(BenchArgument.Batch_Size, 128))
             let! repeats = Value.atLeast 1 "--repeats" (args.GetResult(BenchArgument.Repeats, 5))
             let! seconds = Value.positive "--seconds" (args.GetResult(BenchArgument.Seconds, 1.0))
@@ -30,7 +28,7 @@ module internal MachineOptions =
                     (args.Contains BenchArgument.Tf32)
 
             return {
-                BenchRequest.Models = [| for model in models -> model.Name |]
+                BenchRequest.Models = models
                 BatchSize = batchSize
                 Machine = machine
                 Repeats = repeats

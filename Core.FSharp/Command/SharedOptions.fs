@@ -128,3 +128,12 @@ module internal SharedOptions =
     let words (text: string) =
         text.Split([| ',' |], StringSplitOptions.RemoveEmptyEntries ||| StringSplitOptions.TrimEntries)
         |> List.ofArray
+
+    /// Names of models of the zoo, as its own spelling has them; all where none are given.
+    let models (given: string option) =
+        let names = given |> Option.map words |> Option.defaultValue Catalogue.names
+
+        match names |> List.map (fun name -> Catalogue.find name []) |> all with
+        | Ok [] -> Error "--models names no model"
+        | Ok models -> Ok [| for model in models -> model.Name |]
+        | Error message -> Error message

@@ -1,6 +1,5 @@
 namespace Hybrid.Command
 
-open System
 open Argu
 open Hybrid
 
@@ -98,14 +97,7 @@ module internal TrainOptions =
 
     let compare (args: ParseResults<CompareArgument>) =
         check {
-            let given = args.GetResult(CompareArgument.Models, String.concat "," Catalogue.names)
-
-            let names =
-                given.Split([| ',' |], StringSplitOptions.RemoveEmptyEntries ||| StringSplitOptions.TrimEntries)
-                |> List.ofArray
-
-            let! models = names |> List.map (fun name -> Catalogue.find name []) |> all
-            let! models = if models.IsEmpty then Error "--models names no model" else Ok models
+            let! models = models (args.TryGetResult CompareArgument.Models)
 
             let! data =
                 data
@@ -139,7 +131,7 @@ module internal TrainOptions =
             let! monitor = monitor None None None None
 
             return {
-                Models = [| for model in models -> model.Name |]
+                Models = models
                 Checkpoints = args.GetResult(CompareArgument.Checkpoints, "")
                 Train = {
                     Data = data
