@@ -64,6 +64,22 @@ let tests =
             Expect.isGreaterThan (naive.GetProperty("peak_memory_mib").GetDouble()) 0.0 "memory"
         }
 
+        for word, needed in [ "pytorch", "torch"; "lightning", "torchvision" ] do
+            test $"against {word}, where no Python has it" {
+                use folder = new TemporaryFolder()
+
+                let outcome =
+                    Executable.startWith [ "HYBRID_PYTHON", "no-such-python" ] folder.Path [
+                        "bench"
+                        "--against"
+                        word
+                    ]
+                    |> Executable.finish
+
+                Expect.equal outcome.ExitCode 2 outcome.Err
+                Expect.stringContains outcome.Err needed "what it would need"
+            }
+
         test "what is not to be had is a wrong request" {
             use folder = new TemporaryFolder()
 
