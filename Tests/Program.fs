@@ -15,7 +15,7 @@ let private inside = [
     Readers.FootprintTests.tests
     Readers.DiagramTests.tests
     Readers.TorchModuleLawTests.tests
-    Readers.SiblingTests.tests
+    Readers.GradientTests.tests
     Readers.TorchModuleTests.tests
     Readers.DrawTests.tests
     Readers.MemoryTests.tests

@@ -18,10 +18,9 @@ module internal Forward =
         | PlanNode.Fork(_, [ only ]) -> yieldsScratch only
         | PlanNode.Fork _ -> true
 
-    /// What branches make of their common input, side by side.
-    let private concat (branches: Tensor -> bool -> Tensor array) =
+    let private concat (branches: Run array) =
         Run(fun x owned training ->
-            let outs = branches x training
+            let outs = branches |> Array.map _.Invoke(x, false, training)
             let joined = torch.cat (outs, 1L)
             outs |> Array.iter (release [ x ])
 
@@ -29,49 +28,6 @@ module internal Forward =
                 x.Dispose()
 
             joined)
-
-    /// The tensors of all siblings as one, by their outputs.
-    let private joined (parts: Tensor array) = torch.cat (parts, 0L)
-
-    /// What each of some siblings makes of their common input.
-    let private siblings
-        (weights: Weights)
-        (family: Siblings)
-        (channels: int64 array)
-        : Tensor -> bool -> Tensor array =
-        let tensors layers role =
-            layers |> List.choose (fun layer -> tensor weights layer role |> Option.ofObj) |> Array.ofList
-
-        let kernels, biases = tensors family.Convs Role.Weight, tensors family.Convs Role.Bias
-        let scales, shifts = tensors family.Norms Role.Weight, tensors family.Norms Role.Bias
-        let means, vars = tensors family.Norms Role.RunningMean, tensors family.Norms Role.RunningVar
-        let conv = Conv2d.square 1 (int (Array.sum channels)) |> Conv2d.padding 0
-        let convolve = convolve weights.Placement conv (int kernels[0].shape[1]) true
-        let activate = activate family.Activation true
-
-        /// The joined statistics after a batch, back where each norm keeps its own.
-        let keep (own: Tensor array) (all: Tensor) =
-            use _ = torch.no_grad ()
-            let parts = all.split channels
-            Array.iter2 (fun (own: Tensor) (part: Tensor) -> own.copy_ part |> ignore) own parts
-            parts |> Array.iter _.Dispose()
-
-        fun x training ->
-            use kernel = joined kernels
-            use bias = if biases.Length > 0 then joined biases else null
-            use scale = joined scales
-            use shift = joined shifts
-            use mean = joined means
-            use var = joined vars
-            use sums = convolve x kernel bias training
-            let y = normalise sums mean var scale shift training
-
-            if training then
-                keep means mean
-                keep vars var
-
-            use y = activate.Invoke(y, true, training)
-            y.split (channels, 1L)
 
     /// Adds into the first branch that made a tensor of its own, where nothing else needs that tensor.
     let private add (x: Tensor) (a: Tensor, aScratch) (b: Tensor, bScratch) =
@@ -98,39 +54,21 @@ module internal Forward =
 
             total)
 
-    /// Of a branch: others read its input too, and a join reads what it gives.
-    let private shared = { Overwrite = false; Normed = false }
-
-    let private isNorm plan =
+    /// `overwrite` says that what the part reads may be written over, since no backward pass needs it.
+    let rec private part weights overwrite plan =
         match plan.Node with
-        | PlanNode.Layer { Layer = Layer.BatchNorm2d } -> true
-        | _ -> false
-
-    let rec private part weights around plan =
-        match plan.Node with
-        | PlanNode.Layer planned -> layer weights around planned
-        | PlanNode.Chain members -> chain weights around members
-        | PlanNode.Fork(_, [ only ]) -> part weights around only
-        | PlanNode.Fork(Join.Concat, branches) ->
-            match Siblings.find branches with
-            | Some family when weights.Placement.Layout.IsChannelsLast -> concat (ofFamily weights family)
-            | _ ->
-                let runs = [| for branch in branches -> part weights shared branch |]
-                concat (fun x training -> runs |> Array.map _.Invoke(x, false, training))
+        | PlanNode.Layer planned -> layer weights overwrite planned
+        | PlanNode.Chain members -> chain weights overwrite members
+        | PlanNode.Fork(_, [ only ]) -> part weights overwrite only
+        | PlanNode.Fork(Join.Concat, branches) -> [| for branch in branches -> part weights false branch |] |> concat
         | PlanNode.Fork(Join.Sum, branches) ->
-            branches
-            |> List.map (fun branch -> part weights shared branch, yieldsScratch branch)
-            |> Array.ofList
-            |> sum
+            [| for branch in branches -> part weights false branch, yieldsScratch branch |] |> sum
 
-    and private chain weights around members =
-        let count = members.Length
-        let overwrite = around.Overwrite :: List.map yieldsScratch members |> List.truncate count
-        let normed = List.map isNorm members @ [ around.Normed ] |> List.skip 1
-
+    and private chain weights overwrite members =
         let runs = [|
-            for overwrite, normed, one in List.zip3 overwrite (List.truncate count normed) members do
-                part weights { Overwrite = overwrite; Normed = normed } one
+            for overwrite, one in
+                List.zip (overwrite :: List.map yieldsScratch members |> List.truncate members.Length) members do
+                part weights overwrite one
         |]
 
         Run(fun x owned training ->
@@ -144,23 +82,4 @@ module internal Forward =
 
             y)
 
-    /// Branches of which the siblings run as one.
-    and private ofFamily weights (family: Family) =
-        let siblings =
-            siblings weights family.Siblings [| for _, channels, _ in family.Members -> int64 channels |]
-        // A sibling's output is a view of what its activation keeps for the backward pass.
-        let members = [| for place, _, rest in family.Members -> place, chain weights shared rest |]
-        let others = [| for place, branch in family.Others -> place, part weights shared branch |]
-
-        fun x training ->
-            let outs = Array.zeroCreate<Tensor>(members.Length + others.Length)
-
-            for (place, rest), front in Array.zip members (siblings x training) do
-                outs[place] <- rest.Invoke(front, true, training)
-
-            for place, branch in others do
-                outs[place] <- branch.Invoke(x, false, training)
-
-            outs
-
-    let compile (weights: Weights) = part weights shared weights.Plan
+    let compile (weights: Weights) = part weights false weights.Plan

@@ -85,12 +85,14 @@ type Weights(plan: Plan, placement: Placement) =
 
         shaped.detach().DetachFromDisposeScope()
 
+    let gradients = parameters |> Array.mapi (fun index spec -> spec.Key, view grad index) |> dict
+
     let leaves =
-        Array.init parameters.Length (fun index ->
+        parameters
+        |> Array.mapi (fun index spec ->
             use part = view flat index
-            use gradient = view grad index
             let leaf = new Modules.Parameter(part, true)
-            leaf.grad <- gradient
+            leaf.grad <- gradients[spec.Key]
             leaf.DetachFromDisposeScope() |> ignore
             leaf)
 
@@ -128,6 +130,9 @@ type Weights(plan: Plan, placement: Placement) =
     /// All gradients, `[total]`, in the order of `Flat`.
     member _.Grad = grad
 
+    /// Where the gradient of the parameter under a key is gathered: a part of `Grad` in the parameter's shape.
+    member _.Gradient(key: string) = gradients[key]
+
     /// Another flat tensor, such as an optimiser's momentum, seen parameter by parameter under the same keys.
     member _.ViewsOf(other: Tensor) = parameters |> Array.mapi (fun index spec -> spec.Key, view other index)
 
@@ -138,7 +143,7 @@ type Weights(plan: Plan, placement: Placement) =
 
     interface IDisposable with
         member _.Dispose() =
-            for tensor in tensors.Values do
+            for tensor in Seq.append tensors.Values gradients.Values do
                 tensor.Dispose()
 
             for tensor in [ flat; grad; counts ] do

@@ -52,19 +52,11 @@ module Loop =
     /// Adds the gradient of the loss of a batch to what is gathered.
     let private gather (recipe: Recipe) (network: TorchModule) (batch: Batch) : BatchMetrics =
         use _ = torch.NewDisposeScope()
-        let logits = network.forward batch.Images
-        let loss = Objective.loss recipe.Objective logits batch.Labels
+        let pass = network.pass batch.Images
+        let loss = Objective.loss recipe.Objective pass.Output batch.Labels
         loss.backward ()
-        BatchMetrics.make loss logits batch.Labels
-
-    /// Steps between two collections of what TorchSharp leaves to the garbage collector: scalars above all, a few bytes
-    /// each, of which the collector thinks it has time. They lie between the large tensors and keep the allocator from
-    /// joining what is free: left alone for some hundred steps, a run grows by megabytes a step.
-    let private collectEvery = 10L
-
-    let private collect step =
-        if step % collectEvery = 0L then
-            GC.Collect 0
+        pass.Backward()
+        BatchMetrics.make loss pass.Output batch.Labels
 
     /// One step: the mean gradient of the losses of some batches, each read once, and the change of the weights that
     /// follows from it.
@@ -81,7 +73,9 @@ module Loop =
         let gradient = network.Weights.Grad
         clear gradient
         let metrics = [ for batch in batches -> gather recipe network batch ]
-        collect state.Step
+        // What TorchSharp leaves to the garbage collector are a few bytes each, of which the collector thinks it has time. They
+        // lie between the large tensors and keep the allocator from joining what is free.
+        GC.Collect 0
         // Opened only now: a batch that is read inside a scope would be disposed with it.
         use _ = torch.NewDisposeScope()
 

@@ -9,10 +9,10 @@ open Hybrid.Tests.Networks.Nets
 open Hybrid.Tests.Readers.Reference
 open Hybrid.Tests.Readers.Built
 
-let private seeded = Arb.zip (working, Arb.fromGen (Gen.choose (0, 1_000_000)))
+let seeded = Arb.zip (working, Arb.fromGen (Gen.choose (0, 1_000_000)))
 
 /// Networks without kinks, which central differences cannot see past.
-let rec private smooth net =
+let rec smooth net =
     match net with
     | Net.Layer(Layer.Activation Activation.Relu) -> gelu
     | Net.Layer(Layer.Activation Activation.LeakyRelu) -> activation Activation.Tanh

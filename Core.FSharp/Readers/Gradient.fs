@@ -1,0 +1,303 @@
+namespace Hybrid
+
+open TorchSharp
+
+/// A plan's way forth in training together with its way back: what autograd would find, with the order of things known
+/// beforehand. So norms, activations and sums go through memory once, gradients are added up where they are written, and
+/// a map lives for as long as something will read it.
+module internal Gradient =
+
+    open ConvGradient
+    open LayerGradient
+    open NormGradient
+
+    /// What reads a part's input and output. Chains within chains are one.
+    let rec private flat (plan: Plan) : Plan list =
+        match plan.Node with
+        | PlanNode.Chain members -> List.collect flat members
+        | PlanNode.Fork(_, [ only ]) -> flat only
+        | _ -> [ plan ]
+
+    let private (|Layer|_|) (plan: Plan) =
+        match plan.Node with
+        | PlanNode.Layer layer -> Some(layer.Layer, layer)
+        | _ -> None
+
+    let private (|Norm|_|) plan =
+        match plan with
+        | Layer(Layer.BatchNorm2d, layer) -> Some layer
+        | _ -> None
+
+    let private (|Act|_|) plan =
+        match plan with
+        | Layer(Layer.Activation kind, _) -> Some kind
+        | _ -> None
+
+    /// What surrounds a part of a network.
+    type private Around = {
+        /// The gradient of its input is asked for: it is no batch.
+        Wanted: bool
+        /// A norm reads its output, and nothing else does.
+        Normed: bool
+    }
+
+    let private branch = { Wanted = true; Normed = false }
+
+    let private single (weights: Weights) around (layer: LayerPlan) : Forth =
+        match layer.Layer with
+        | Layer.Conv2d conv -> convolution weights conv [ layer ] around.Normed around.Wanted
+        | Layer.Linear _ -> linear weights layer
+        | Layer.BatchNorm2d -> normalise weights layer false
+        | Layer.Activation kind -> activation kind
+        | Layer.MaxPool2d pool -> maxPool pool
+        | Layer.AvgPool2d pool -> averagePool pool
+        | Layer.AdaptiveAvgPool2d -> globalAveragePool
+        | Layer.Flatten -> flatten
+
+    /// When a branch goes back: first what hands on what it is given, last what adds to the others' gradient in passing.
+    let private turn (branch: Plan list) =
+        match branch with
+        | [] -> 0
+        | Layer(Layer.Conv2d { Kernel = 1; Padding = 0; Stride = stride }, _) :: _ when stride > 1 -> 3
+        | Layer((Layer.BatchNorm2d | Layer.MaxPool2d _), _) :: _ -> 2
+        | _ -> 1
+
+    /// The gradient of an input that several have read, each adding to what those before it have found.
+    let private together (backs: (int * (Flow voption -> Flow)) list) (others: Flow voption) : Flow =
+        (others, List.sortBy fst backs)
+        ||> List.fold (fun others (_, back) -> ValueSome(back others))
+        |> ValueOption.get
+
+    let private sequence (steps: Forth array) : Forth =
+        match steps with
+        | [||] -> Forth(fun x _ -> struct (x, Back(fun dy others -> Flow.joined dy others)))
+        | [| one |] -> one
+        | steps ->
+            Forth(fun x into ->
+                let backs = Array.zeroCreate<Back> steps.Length
+                let mutable y = x
+
+                steps
+                |> Array.iteri (fun place step ->
+                    let last = place = steps.Length - 1
+                    let struct (next, back) = step.Invoke(y, (if last then into else null))
+                    y <- next
+                    backs[place] <- back)
+
+                struct (y,
+                        Back(fun dy others ->
+                            let mutable gradient = dy
+
+                            for place in backs.Length - 1 .. -1 .. 0 do
+                                gradient <- backs[place].Invoke(gradient, (if place = 0 then others else ValueNone))
+
+                            gradient)))
+
+    /// Some branches of a concatenation. Forth: from the input and the part of the whole that belongs to the branch at some
+    /// place, which is then written. Back: from the gradient of each of those parts.
+    type private Limb = {
+        Turn: int
+        Forth: Flow -> (int -> Tensor) -> ((int -> Flow) -> Flow voption -> Flow)
+    }
+
+    let private settle (part: Tensor) (y: Flow) =
+        if not (obj.ReferenceEquals(part, y.Map)) then
+            part.copy_ y.Map |> ignore
+            Flow.drop y
+
+        part.Dispose()
+
+    let private channels (plan: Plan) =
+        match plan.Out with
+        | Shape.Image(channels, _, _) -> int64 channels
+        | Shape.Features count -> int64 count
+
+    let rec private chain (weights: Weights) around (plans: Plan list) : Forth =
+        plans |> steps weights around |> Array.ofList |> sequence
+
+    and private steps weights around plans : Forth list =
+        let inside = { around with Wanted = true }
+
+        match plans with
+        | [] -> []
+        | Norm layer :: Act Activation.Relu :: rest -> normalise weights layer true :: steps weights inside rest
+        | { Node = PlanNode.Fork(Join.Sum, [ a; b ]) } :: rest ->
+            let relu, behind =
+                match rest with
+                | Act Activation.Relu :: behind -> true, behind
+                | _ -> false, rest
+
+            match List.rev (flat a), List.rev (flat b) with
+            | Norm layer :: before, _ ->
+                residual weights layer relu (List.rev before) (flat b) :: steps weights inside behind
+            | _, Norm layer :: before ->
+                residual weights layer relu (List.rev before) (flat a) :: steps weights inside behind
+            | _ -> sum weights [ flat a; flat b ] :: steps weights inside rest
+        | { Node = PlanNode.Fork(Join.Sum, branches) } :: rest ->
+            sum weights (List.map flat branches) :: steps weights inside rest
+        | { Node = PlanNode.Fork(Join.Concat, branches) } as plan :: rest ->
+            concat weights plan branches :: steps weights inside rest
+        | Layer(_, layer) :: rest ->
+            let normed =
+                match rest with
+                | [] -> around.Normed
+                | Norm _ :: _ -> true
+                | _ -> false
+
+            single weights { around with Normed = normed } layer :: steps weights inside rest
+        | plan :: rest -> steps weights around (flat plan @ rest)
+
+    /// A sum of a branch that ends with a norm and of another one.
+    and private residual weights layer relu body shortcut : Forth =
+        let run = chain weights { branch with Normed = true } body
+        let other = chain weights branch shortcut
+        let join = normaliseInto weights layer relu
+
+        Forth(fun x _ ->
+            let struct (main, back) = run.Invoke(Flow.share x, null)
+            let struct (side, sideBack) = other.Invoke({ x with Free = false }, null)
+            let struct (y, split) = join main side
+
+            struct (y,
+                    Back(fun dy others ->
+                        let struct (dMain, dSide) = split dy
+
+                        others
+                        |> together [
+                            turn body, (fun others -> back.Invoke(dMain, others))
+                            turn shortcut, (fun others -> sideBack.Invoke(dSide, others))
+                        ])))
+
+    and private sum weights (branches: Plan list list) : Forth =
+        let runs = [ for plans in branches -> turn plans, chain weights branch plans ]
+
+        Forth(fun x _ ->
+            let outs = [ for turn, run in runs -> turn, run.Invoke(Flow.share x, null) ]
+            Flow.drop x
+
+            struct (outs |> List.map (fun (_, struct (y, _)) -> y) |> List.reduce Flow.add,
+                    Back(fun dy others ->
+                        let backs = [
+                            for turn, struct (_, back) in outs do
+                                let dy = Flow.share dy
+                                turn, (fun others -> back.Invoke(dy, others))
+                        ]
+
+                        Flow.drop dy
+                        together backs others)))
+
+    /// Every branch writes its part of the whole, where it can.
+    and private concat (weights: Weights) (plan: Plan) (branches: Plan list) : Forth =
+        let counts = branches |> List.map channels |> Array.ofList
+        let starts = counts |> Array.scan (+) 0L
+
+        let limbs =
+            match Siblings.find branches with
+            | Some family ->
+                siblings weights family :: [ for place, branch in family.Others -> limb weights place branch ]
+            | None -> [ for place, branch in List.indexed branches -> limb weights place branch ]
+
+        let size = Shape.dims plan.Out |> List.map int64
+        let placement = weights.Placement
+        // Features that a linear layer has made are in float32 whatever came before.
+        let dtype = if plan.Out.IsImage then placement.DType else Placement.storage placement
+
+        Forth(fun x _ ->
+            let all = Flow.empty [| x.Map.shape[0]; yield! size |] dtype
+            let slice (all: Tensor) place = all.narrow (1L, starts[place], counts[place])
+            let backs = [ for limb in limbs -> limb.Turn, limb.Forth (Flow.share x) (slice all) ]
+            Flow.drop x
+
+            struct (Flow.free all,
+                    Back(fun dy others ->
+                        let part place = { dy with Map = slice dy.Map place }
+                        let found = others |> together [ for turn, back in backs -> turn, back part ]
+                        Flow.drop dy
+                        found)))
+
+    and private limb weights place plan : Limb =
+        let plans = flat plan
+        let run = chain weights branch plans
+
+        {
+            Turn = turn plans
+            Forth =
+                fun x part ->
+                    let into = part place
+                    let struct (y, back) = run.Invoke(x, into)
+                    settle into y
+                    fun gradient others -> back.Invoke(gradient place, others)
+        }
+
+    /// One convolution for several branches. Each reads its part of the output, and writes its gradient over it.
+    and private siblings weights (family: Family) : Limb =
+        let convs = family.Siblings.Convs
+        let counts = [ for _, count, _ in family.Members -> int64 count ]
+        let starts = counts |> List.scan (+) 0L
+
+        let bias =
+            match convs with
+            | { Layer = Layer.Conv2d conv } :: _ -> conv.Bias
+            | _ -> false
+
+        let conv = { Conv2d.square 1 (int (List.sum counts)) with Bias = bias }
+        let run = convolution weights conv convs true true
+
+        let members = [
+            for (place, _, rest), norm, start, count in
+                List.zip3 family.Members family.Siblings.Norms (List.truncate counts.Length starts)
+                |> List.zip counts
+                |> List.map (fun (count, (branch, norm, start)) -> branch, norm, start, count) do
+                let relu = family.Siblings.Activation.IsRelu
+
+                let front = [
+                    normalise weights norm relu
+                    if not relu then
+                        activation family.Siblings.Activation
+                ]
+
+                let rest = rest |> List.collect flat |> steps weights branch
+                place, start, count, sequence (Array.ofList (front @ rest))
+        ]
+
+        {
+            Turn = 1
+            Forth =
+                fun x part ->
+                    let struct (joint, convBack) = run.Invoke(x, null)
+
+                    let backs = [
+                        for place, start, count, member' in members do
+                            let own = Flow.free (joint.Map.narrow (1L, start, count))
+                            let into = part place
+                            let struct (y, back) = member'.Invoke(own, into)
+                            settle into y
+                            place, back
+                    ]
+
+                    fun gradient others ->
+                        for place, back in backs do
+                            Flow.drop (back.Invoke(gradient place, ValueNone))
+
+                        convBack.Invoke(joint, others)
+        }
+
+    /// Whether networks at that place have a way back here; elsewhere autograd has to find it.
+    let supports (placement: Placement) =
+        placement.Device.``type`` = DeviceType.CPU
+        && placement.Layout.IsChannelsLast
+        && (placement.DType = torch.ScalarType.Float32 || placement.DType = torch.ScalarType.BFloat16)
+
+    /// From a batch to what the network makes of it in training, and from the gradient of that back to what is gathered
+    /// of the parameters' gradients. Moves the running statistics.
+    let compile (weights: Weights) : Tensor -> struct (Tensor * (Tensor -> unit)) =
+        let run = chain weights { Wanted = false; Normed = false } (flat weights.Plan)
+
+        fun x ->
+            use _ = torch.no_grad ()
+            let struct (y, back) = run.Invoke(Flow.kept (x.alias ()), null)
+
+            struct (y.Map,
+                    fun dy ->
+                        use _ = torch.no_grad ()
+                        Flow.drop (back.Invoke(Flow.kept dy, ValueNone)))

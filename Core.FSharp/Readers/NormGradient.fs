@@ -1,0 +1,181 @@
+namespace Hybrid
+
+open System
+open System.Runtime.InteropServices
+open TorchSharp
+
+/// Batch norms in training with their way back, together with what stands behind them.
+module internal NormGradient =
+
+    let private numbers (x: Tensor) = MemoryMarshal.Cast<byte, float32>(x.bytes).ToArray() |> Array.map float
+
+    let private change (x: Tensor) (next: int -> float -> float) =
+        let numbers = MemoryMarshal.Cast<byte, float32> x.bytes
+
+        for place in 0 .. numbers.Length - 1 do
+            numbers[place] <- float32 (next place (float numbers[place]))
+
+    /// PyTorch's defaults, which the published networks keep.
+    let private momentum, epsilon = 0.1, 1e-5
+
+    /// A batch as a norm has found it.
+    [<NoComparison>]
+    type private Measured = {
+        Count: float
+        Mean: float array
+        /// One over the standard deviation.
+        Scale: float array
+        Weight: float array
+        Line: Line
+    }
+
+    [<NoComparison>]
+    type private Norm = {
+        Weight: Tensor
+        Bias: Tensor
+        Mean: Tensor
+        Var: Tensor
+        WeightGradient: Tensor
+        BiasGradient: Tensor
+    }
+
+    let private norm (weights: Weights) (layer: LayerPlan) : Norm =
+        let key role = layer.Tensors |> List.find (fun spec -> spec.Role = role) |> _.Key
+
+        {
+            Weight = weights[key Role.Weight]
+            Bias = weights[key Role.Bias]
+            Mean = weights[key Role.RunningMean]
+            Var = weights[key Role.RunningVar]
+            WeightGradient = weights.Gradient(key Role.Weight)
+            BiasGradient = weights.Gradient(key Role.Bias)
+        }
+
+    /// Measures a batch, and moves the running statistics towards it.
+    let private measure (norm: Norm) (x: Rows) : Measured =
+        let moments = NormKernel.moments x
+        let count = float x.Count
+        let weight, bias = numbers norm.Weight, numbers norm.Bias
+        let scale = moments.Var |> Array.map (fun var -> 1.0 / sqrt (var + epsilon))
+        let slope = Array.map2 (*) weight scale
+        // The running variance estimates that of all images, hence one less to divide by.
+        let unbiased = count / max 1.0 (count - 1.0)
+        let towards (value: float) old = (1.0 - momentum) * old + momentum * value
+        change norm.Mean (fun place -> towards moments.Mean[place])
+        change norm.Var (fun place -> towards (unbiased * moments.Var[place]))
+
+        {
+            Count = count
+            Mean = moments.Mean
+            Scale = scale
+            Weight = weight
+            Line = {
+                Scale = slope
+                Shift = Array.map3 (fun bias mean slope -> bias - mean * slope) bias moments.Mean slope
+            }
+        }
+
+    /// Gathers the gradients of the norm's own tensors and writes that of `x`, over `x` where that is free.
+    let private gradient
+        (norm: Norm)
+        (at: Measured)
+        (sums: float array * float array)
+        mask
+        (dy: Rows)
+        (x: Flow)
+        (rows: Rows)
+        (others: Flow voption)
+        : Flow =
+        let total, product = sums
+        change norm.BiasGradient (fun place gathered -> gathered + total[place])
+        change norm.WeightGradient (fun place gathered -> gathered + product[place] * at.Scale[place])
+
+        let slope = at.Line.Scale
+        // dx = slope · (dy − mean dy − (x − mean) · scale² · mean of dy · (x − mean)), as a line in x.
+        let tilt =
+            Array.map3 (fun slope scale product -> -slope * scale * scale * product / at.Count) slope at.Scale product
+
+        let line = {
+            Scale = tilt
+            Shift =
+                Array.init tilt.Length (fun place ->
+                    -slope[place] * total[place] / at.Count - tilt[place] * at.Mean[place])
+        }
+
+        let struct (dx, out) =
+            if x.Free then
+                struct (x, rows)
+            else
+                let dx = Flow.empty x.Map.shape x.Map.dtype
+                struct (Flow.free dx, (Rows.tryOf dx).Value)
+
+        let others = others |> ValueOption.map Flow.rows
+        NormKernel.gradient slope line mask out dy rows (others |> ValueOption.map (fun struct (_, rows) -> rows))
+        others |> ValueOption.iter (fun struct (flow, _) -> Flow.drop flow)
+
+        if not x.Free then
+            Flow.drop x
+
+        dx
+
+    let private floor relu = if relu then 0.0f else Single.NegativeInfinity
+
+    /// A norm, and the ReLU behind it. Nothing of the output is needed on the way back: where it was positive follows from
+    /// the input.
+    let normalise (weights: Weights) layer relu : Forth =
+        let norm = norm weights layer
+
+        Forth(fun x into ->
+            let struct (x, rows) = Flow.rows x
+            let measured = measure norm rows
+
+            let y =
+                match into with
+                | null -> Flow.empty x.Map.shape x.Map.dtype
+                | into -> into
+
+            NormKernel.apply measured.Line (floor relu) (Rows.tryOf y).Value rows ValueNone
+            let line = if relu then ValueSome measured.Line else ValueNone
+            let mask = if relu then Mask.Line measured.Line else Mask.None
+
+            struct (Flow.free y,
+                    Back(fun dy others ->
+                        let struct (dy, slopes) = Flow.rows dy
+                        let sums = NormKernel.sumGradient measured.Mean mask slopes rows
+                        let dx = gradient norm measured sums line slopes x rows others
+                        Flow.drop dy
+                        dx)))
+
+    /// A norm of `x`, the sum with a shortcut, and the ReLU behind that. On the way back: the gradient of `x`, and that of
+    /// the shortcut.
+    let normaliseInto (weights: Weights) layer relu =
+        let norm = norm weights layer
+
+        fun (x: Flow) (shortcut: Flow) ->
+            let struct (x, rows) = Flow.rows x
+            let struct (shortcut, added) = Flow.rows shortcut
+            let measured = measure norm rows
+            let y = Flow.empty x.Map.shape x.Map.dtype
+            let out = (Rows.tryOf y).Value
+            NormKernel.apply measured.Line (floor relu) out rows (ValueSome added)
+            Flow.drop shortcut
+            let seen = if relu then ValueSome(y.alias ()) else ValueNone
+
+            let back (dy: Flow) =
+                let struct (dy, slopes) = Flow.rows dy
+
+                match seen with
+                | ValueNone ->
+                    let sums = NormKernel.sumGradient measured.Mean Mask.None slopes rows
+                    let dx = gradient norm measured sums ValueNone slopes x rows ValueNone
+                    struct (dx, dy)
+                | ValueSome seen ->
+                    let passed = Flow.empty dy.Map.shape dy.Map.dtype
+                    let through = (Rows.tryOf passed).Value
+                    let sums = NormKernel.sumGradient measured.Mean (Mask.Output(out, through)) slopes rows
+                    seen.Dispose()
+                    Flow.drop dy
+                    let dx = gradient norm measured sums ValueNone through x rows ValueNone
+                    struct (dx, Flow.free passed)
+
+            struct ({ Map = y; Free = not relu }, back)

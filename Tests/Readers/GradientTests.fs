@@ -1,0 +1,242 @@
+module Hybrid.Tests.Readers.GradientTests
+
+open Expecto
+open TorchSharp
+open Hybrid
+open Hybrid.Combinators
+open Hybrid.Tests.Networks.Nets
+open Hybrid.Tests.Readers.Reference
+open Hybrid.Tests.Readers.Built
+
+/// The same weights and statistics in the precision and the layout that training takes by default.
+let private copied dtype (source: TorchModule) =
+    use _ = torch.no_grad ()
+    let network = new TorchModule(new Weights(source.Plan, { Placement.cpu with DType = dtype }))
+
+    for spec in source.Weights.Specs do
+        network.Weights[spec.Key].copy_ source.Weights[spec.Key] |> ignore
+
+    network.train true
+    network
+
+let private statistics (network: TorchModule) =
+    network.Weights.Specs
+    |> Array.filter (fun spec -> not spec.IsParameter)
+    |> Array.map (fun spec -> spec.Key, network.Weights[spec.Key])
+
+let private gradients (network: TorchModule) =
+    network.Weights.Parameters
+    |> Array.map (fun (spec, _) -> spec.Key, network.Weights.Gradient spec.Key)
+
+/// Output and the gradients of all parameters, of the sum of the output times `direction`.
+let private byAutograd (network: TorchModule) (x: Tensor) (direction: Tensor) =
+    let out = network.forward x
+    (out * direction).sum().backward()
+    out
+
+let private byPass (network: TorchModule) (x: Tensor) (direction: Tensor) =
+    let pass = network.pass x
+    (pass.Output * direction).sum().backward()
+    pass.Backward()
+    pass.Output
+
+/// Largest difference, in units of `size` or the largest expected number.
+let private error size (actual: Tensor) (expected: Tensor) =
+    let actual, expected = numbers actual, numbers expected
+    let scale = expected |> Array.fold (fun scale it -> max scale (abs it)) size
+    Array.map2 (fun a e -> abs (a - e) / scale) actual expected |> Array.fold max 0.0
+
+/// A bias in front of a norm has no gradient but rounding errors.
+let private idle (plan: Plan) =
+    let rec keys (before: TensorSpec list) (plans: Plan list) =
+        match plans with
+        | [] -> []
+        | plan :: rest ->
+            match plan.Node with
+            | PlanNode.Layer { Layer = Layer.Conv2d _; Tensors = tensors } ->
+                keys (tensors |> List.filter (fun spec -> spec.Role = Role.Bias)) rest
+            | PlanNode.Layer { Layer = Layer.BatchNorm2d } -> before @ keys [] rest
+            | PlanNode.Layer _ -> keys [] rest
+            | PlanNode.Chain members -> keys before (members @ rest)
+            | PlanNode.Fork(_, [ only ]) -> keys before (only :: rest)
+            | PlanNode.Fork(_, branches) -> List.collect (fun branch -> keys [] [ branch ]) branches @ keys [] rest
+
+    keys [] [ plan ] |> List.map _.Key |> set
+
+/// The pass against autograd in float64; autograd in the same precision says what is to be had.
+let private agrees dtype slack count (plan: Plan) =
+    use _ = torch.NewDisposeScope()
+    use generator = generator 3
+    use exact = build Layout.Contiguous 5 plan
+    exact.train true
+    let x = batchFor generator count plan.In
+    let direction = batchFor generator count plan.Out
+    use ours = copied dtype exact
+    use theirs = copied dtype exact
+    let narrow = x.``to`` dtype
+    let slopes = direction.``to`` torch.ScalarType.Float32
+    let out = byPass ours narrow slopes
+    let out' = byAutograd theirs narrow slopes
+    let expected = byAutograd exact x direction
+    let idle = idle plan
+    let largest = exact.Weights.Grad.abs().max().item<float>()
+
+    let compare size what (own: Tensor) (other: Tensor) (right: Tensor) =
+        let theirs = error size other right
+        Expect.isLessThanOrEqual (error size own right) (slack + 4.0 * theirs) $"{what} (autograd is {theirs} off)"
+
+    compare 1e-3 "output" out out' expected
+
+    for (key, own), (_, other), (_, right) in Array.zip3 (statistics ours) (statistics theirs) (statistics exact) do
+        compare 1e-3 key own other right
+
+    for (key, own), (_, other), (_, right) in Array.zip3 (gradients ours) (gradients theirs) (gradients exact) do
+        if idle.Contains key then
+            Expect.equal (own.abs().sum().item<float32>()) 0.0f $"gradient of {key}"
+        else
+            // What is left of a small gradient after large ones have cancelled out is as exact as the large ones.
+            compare (0.05 * largest) $"gradient of {key}" own other right
+
+/// Few vectors, many, and rows that no vector divides.
+let private blocks = [
+    "a chain", conv 12 >>> batchNorm >>> relu >>> conv 7 >>> batchNorm >>> conv 3
+    "activations",
+    conv 8
+    >>> leakyRelu
+    >>> conv 9
+    >>> activation Activation.Tanh
+    >>> conv 5
+    >>> activation Activation.Gelu
+    "a norm first", batchNorm >>> relu >>> conv 16
+    "a norm that two read", batchNorm >>> relu >>> sum [ conv 7; identity ] >>> relu >>> conv 4
+    "a residual block", conv 8 >>> Blocks.resNet Activation.Relu false 8 >>> Blocks.resNet Activation.Relu true 16
+    "a residual block of another activation", conv 6 >>> Blocks.resNet Activation.Tanh false 6
+    "a norm on the other side", conv 5 >>> sum [ identity; conv 5 >>> batchNorm ] >>> relu
+    "norms on both sides", sum [ conv 5 >>> batchNorm; conv 5 >>> batchNorm ] >>> relu
+    "a sum of three", sum [ conv 6; identity >>> conv 6 >>> batchNorm; conv 6 >>> relu ] >>> batchNorm
+    "pre-activation",
+    conv 8
+    >>> Blocks.preActResNet Activation.Relu false 8
+    >>> Blocks.preActResNet Activation.Relu true 12
+    "a dense block", conv 4 >>> Blocks.denseBlock Activation.Relu 2 3 3 >>> Blocks.transition Activation.Relu 5
+    "pools", conv 5 >>> maxPoolWith { Kernel = 3; Stride = 2; Padding = 1 } >>> relu >>> avgPool 2 >>> conv 3
+    "pools side by side",
+    concat [
+        maxPoolWith { Kernel = 3; Stride = 1; Padding = 1 }
+        identity
+        conv 4 >>> maxPoolWith { Kernel = 3; Stride = 1; Padding = 1 }
+    ]
+    "a classifier", conv 8 >>> batchNorm >>> relu >>> globalAvgPool >>> flatten >>> linear 10
+    "features of a map", conv 3 >>> batchNorm >>> flatten >>> linear 7 >>> relu >>> linear 4
+    "features side by side", conv 3 >>> flatten >>> concat [ linear 5; identity; linear 4 >>> relu ] >>> linear 2
+    "strided pixels alone", convWith (Conv2d.square 1 9 |> Conv2d.padding 0 |> Conv2d.stride 2) >>> batchNorm >>> relu
+]
+
+let private front channels act = conv1x1 channels >>> batchNorm >>> activation act
+
+let private bare channels = convWith (Conv2d.square 1 channels |> Conv2d.noBias) >>> batchNorm >>> relu
+
+let private counts: InceptionChannels = {
+    Reduce3x3 = 5
+    Reduce5x5 = 3
+    Conv1x1 = 17
+    Conv3x3 = 6
+    Conv5x5 = 4
+    Pool = 2
+}
+
+/// Forks in which some branches begin alike.
+let private forks = [
+    "an Inception block", Blocks.inception Activation.Relu counts
+    "another activation", Blocks.inception Activation.LeakyRelu counts
+    "two of a kind among others", concat [ bare 3; conv 4; front 5 Activation.Relu; bare 6 >>> conv 2; identity ]
+    "nothing behind some", concat [ front 4 Activation.Tanh >>> conv 3; front 2 Activation.Tanh ]
+    "inside one another", concat [ bare 3; bare 4 >>> concat [ bare 2; bare 3 >>> batchNorm ] ]
+]
+
+let private input = Shape.Image(7, 6, 5)
+
+let private precisions = [
+    // Rounding of float32, in units of the largest number of a tensor.
+    "float32", torch.ScalarType.Float32, 1e-5
+    "bfloat16", torch.ScalarType.BFloat16, 4e-2
+]
+
+let private model name : Model = Catalogue.find name [] |> Result.defaultWith failtest
+
+let tests =
+    testList "gradients" [
+        for precision, dtype, slack in precisions do
+            for name, net in blocks do
+                test $"{name}, {precision}" { agrees dtype slack 3 (planOf input net) }
+
+            for name, net in forks do
+                test $"{name}, {precision}" { agrees dtype slack 3 (planOf input net) }
+
+        for name in [ "GoogleNet"; "ResNet"; "ResNetPreAct"; "DenseNet" ] do
+            test $"{name}, float32" {
+                let model = model name
+                agrees torch.ScalarType.Float32 1e-4 4 (planOf (Shape.Image(3, 32, 32)) model.Net)
+            }
+
+        propertyOf 60 "of random networks" (TorchModuleLawTests.seeded) (fun (it, _) ->
+            let plan = planOf it.Input (TorchModuleLawTests.smooth it.Net)
+
+            if Plan.stateTensors plan <> [] then
+                agrees torch.ScalarType.Float32 1e-4 4 plan)
+
+        test "two passes add up" {
+            use _ = torch.NewDisposeScope()
+            use generator = generator 3
+            use exact = build Layout.Contiguous 5 (planOf input (conv 4 >>> batchNorm >>> relu >>> conv 2))
+            use network = copied torch.ScalarType.Float32 exact
+            let x = (batchFor generator 3 input).``to`` torch.ScalarType.Float32
+            let direction = (batchFor generator 3 network.Plan.Out).``to`` torch.ScalarType.Float32
+            byPass network x direction |> ignore
+            let once = network.Weights.Grad.clone ()
+            byPass network x direction |> ignore
+            close 1e-6 "gradient" network.Weights.Grad (once * 2.0.ToScalar())
+        }
+
+        test "the batch is left as it was, and nothing is left behind" {
+            use generator = generator 3
+            use exact = build Layout.Contiguous 5 (planOf input (forks |> List.head |> snd))
+            use network = copied torch.ScalarType.Float32 exact
+            use x = (use wide = batchFor generator 3 input in wide.``to`` torch.ScalarType.Float32)
+            use before = x.clone ()
+
+            let left () =
+                use scope = torch.NewDisposeScope()
+                let pass = network.pass x
+                pass.Output.sum().backward()
+                pass.Backward()
+                scope.DisposablesCount
+
+            // The output, its sum and their gradient.
+            Expect.isLessThan (left ()) 6 "tensors after a pass"
+            Expect.equal (numbers x) (numbers before) "images"
+        }
+
+        test "a pass goes backward after its loss" {
+            use generator = generator 3
+            use exact = build Layout.Contiguous 5 (planOf input (conv 2))
+            use network = copied torch.ScalarType.Float32 exact
+            let pass = network.pass ((batchFor generator 3 input).``to`` torch.ScalarType.Float32)
+            Expect.throwsT<System.InvalidOperationException> pass.Backward "no gradient yet"
+        }
+
+        test "outside training, in float64 and in the ordinary layout it is autograd's" {
+            use _ = torch.NewDisposeScope()
+            use generator = generator 3
+            use network = build Layout.ChannelsLast 5 (planOf input (conv 2 >>> batchNorm))
+            network.train true
+            let x = batchFor generator 3 input
+            let pass = network.pass x
+            pass.Output.sum().backward()
+            pass.Backward()
+            let gradient = network.Weights.Grad.clone ()
+            network.Weights.Grad.zero_ () |> ignore
+            (network.forward x).sum().backward()
+            Expect.equal (numbers gradient) (numbers network.Weights.Grad) "gradients"
+        }
+    ]
