@@ -1,7 +1,5 @@
 namespace Hybrid
 
-open System
-open System.Runtime.InteropServices
 open TorchSharp
 
 /// Convolutions with their way back. All maps lie channels last on the CPU, in float32 or bfloat16.
@@ -93,6 +91,60 @@ module internal ConvGradient =
                     // Nobody asked: whatever is at hand.
                     | ValueNone -> x))
 
+    /// A 3×3 convolution with fewer multiplications than libtorch's.
+    let private byWinograd
+        (kernels: Gathering)
+        (biases: Gathering)
+        wanted
+        (x: Flow)
+        (weight: Tensor)
+        (bias: Tensor | null)
+        (into: Tensor | null)
+        =
+        let struct (x, read) = Flow.rows x
+        use taps = weight.permute (0L, 2L, 3L, 1L)
+        let table = taps.contiguous ()
+        let outputs, size = weight.shape[0], x.Map.shape
+        weight.Dispose()
+
+        let y =
+            match into with
+            | null -> Flow.empty [| size[0]; outputs; size[2]; size[3] |] x.Map.dtype
+            | into -> into
+
+        let biasAt =
+            match bias with
+            | null -> 0n
+            | bias -> Lanes.addressOf bias
+
+        Winograd.convolve read (Lanes.addressOf table) biasAt (Rows.tryOf y).Value
+
+        struct (Flow.free y,
+                Back(fun dy others ->
+                    let struct (dy, slopes) = Flow.rows dy
+                    let found = torch.empty_like table
+                    Winograd.weightGradient read slopes (Lanes.addressOf found)
+                    Gathering.add kernels (found.permute (0L, 3L, 1L, 2L))
+                    found.Dispose()
+
+                    if biases.Gradients.Length > 0 then
+                        Gathering.add biases (dy.Map.sum [| 0L; 2L; 3L |])
+
+                    if wanted then
+                        let dx = Flow.empty size x.Map.dtype
+                        let others = others |> ValueOption.map Flow.rows
+                        let added = others |> ValueOption.map (fun struct (_, rows) -> rows)
+                        Winograd.inputGradient slopes (Lanes.addressOf table) added (Rows.tryOf dx).Value
+                        others |> ValueOption.iter (fun struct (flow, _) -> Flow.drop flow)
+                        table.Dispose()
+                        Flow.drop x
+                        Flow.drop dy
+                        Flow.free dx
+                    else
+                        table.Dispose()
+                        Flow.drop dy
+                        x))
+
     let private every step (x: Tensor) =
         use rows = x.slice (2L, 0L, x.shape[2], int64 step)
         rows.slice (3L, 0L, x.shape[3], int64 step)
@@ -135,19 +187,23 @@ module internal ConvGradient =
         let whole = whole weights.Placement
         let pointwise = conv.Kernel = 1 && conv.Padding = 0
 
-        let run (conv: Conv2d) (x: Flow) =
+        let inputs = int kernels.Tensors[0].shape[1]
+
+        let run (conv: Conv2d) (x: Flow) into =
             let weight = whole kernels.Tensors
             use bias = if conv.Bias then whole biases.Tensors else null
 
             if pointwise && conv.Channels < vector then
                 product kernels biases x weight bias
+            elif Winograd.supports weights.Placement.DType conv inputs then
+                byWinograd kernels biases wanted x weight bias into
             else
                 byLibtorch conv kernels biases wanted x weight bias
 
         if pointwise && conv.Stride > 1 then
             Forth(fun x _ ->
                 let struct (some, spread) = picked conv.Stride x
-                let struct (y, back) = run { conv with Stride = 1 } some
+                let struct (y, back) = run { conv with Stride = 1 } some null
                 struct (y, Back(fun dy others -> spread (back.Invoke(dy, ValueNone)) others)))
         else
-            Forth(fun x _ -> run conv x)
+            Forth(fun x into -> run conv x into)

@@ -233,7 +233,7 @@ module internal Gradient =
     and private siblings weights (family: Family) : Limb =
         let convs = family.Siblings.Convs
         let counts = [ for _, count, _ in family.Members -> int64 count ]
-        let starts = counts |> List.scan (+) 0L
+        let starts = counts |> List.scan (+) 0L |> List.truncate counts.Length
 
         let bias =
             match convs with
@@ -243,13 +243,10 @@ module internal Gradient =
         let conv = { Conv2d.square 1 (int (List.sum counts)) with Bias = bias }
         let run = convolution weights conv convs true true
 
-        let members = [
-            for (place, _, rest), norm, start, count in
-                List.zip3 family.Members family.Siblings.Norms (List.truncate counts.Length starts)
-                |> List.zip counts
-                |> List.map (fun (count, (branch, norm, start)) -> branch, norm, start, count) do
-                let relu = family.Siblings.Activation.IsRelu
+        let relu = family.Siblings.Activation.IsRelu
 
+        let members = [
+            for (place, count, rest), (norm, start) in List.zip family.Members (List.zip family.Siblings.Norms starts) do
                 let front = [
                     normalise weights norm relu
                     if not relu then
@@ -257,7 +254,7 @@ module internal Gradient =
                 ]
 
                 let rest = rest |> List.collect flat |> steps weights branch
-                place, start, count, sequence (Array.ofList (front @ rest))
+                place, start, int64 count, sequence (Array.ofList (front @ rest))
         ]
 
         {

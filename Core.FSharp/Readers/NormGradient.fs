@@ -25,7 +25,6 @@ module internal NormGradient =
         Mean: float array
         /// One over the standard deviation.
         Scale: float array
-        Weight: float array
         Line: Line
     }
 
@@ -68,7 +67,6 @@ module internal NormGradient =
             Count = count
             Mean = moments.Mean
             Scale = scale
-            Weight = weight
             Line = {
                 Scale = slope
                 Shift = Array.map3 (fun bias mean slope -> bias - mean * slope) bias moments.Mean slope
