@@ -18,13 +18,17 @@ module internal Winograd =
     /// need stays in the cache.
     let private group = 16
 
-    /// Whether a convolution of so many input channels is one that can be done here.
+    /// Kernels of more numbers than this outgrow the cache once they are transformed; then libtorch's way is faster.
+    let private largest = 256 * 256
+
+    /// Whether a convolution of so many input channels is one that is faster here.
     let supports (dtype: torch.ScalarType) (conv: Conv2d) inputs =
         Wide16.isFast
         && dtype = torch.ScalarType.Float32
         && (conv.Kernel, conv.Stride, conv.Padding) = (3, 1, 1)
         && conv.Channels % Wide16.count = 0
         && inputs % Wide16.count = 0
+        && inputs * conv.Channels <= largest
 
     /// Zeroed memory, aligned to vectors.
     let private allocate (size: nativeint) =
