@@ -127,6 +127,13 @@ let private blocks = [
     >>> Blocks.preActResNet Activation.Relu false 8
     >>> Blocks.preActResNet Activation.Relu true 12
     "a dense block", conv 4 >>> Blocks.denseBlock Activation.Relu 2 3 3 >>> Blocks.transition Activation.Relu 5
+    "growth by other means",
+    conv 8
+    >>> concat [ conv 16; identity ]
+    >>> concat [ relu >>> conv 8; identity ]
+    >>> concat [ identity; identity ]
+    >>> conv 3
+    "growth that two read", conv 8 >>> sum [ concat [ batchNorm >>> relu >>> conv 4; identity ]; conv 12 ] >>> relu
     "pools", conv 5 >>> maxPoolWith { Kernel = 3; Stride = 2; Padding = 1 } >>> relu >>> avgPool 2 >>> conv 3
     "pools side by side",
     concat [
