@@ -62,37 +62,6 @@ module internal Gradient =
         | Layer((Layer.BatchNorm2d | Layer.MaxPool2d _), _) :: _ -> 2
         | _ -> 1
 
-    /// The gradient of an input that several have read, each adding to what those before it have found.
-    let private together (backs: (int * (Flow voption -> Flow)) list) (others: Flow voption) : Flow =
-        (others, List.sortBy fst backs)
-        ||> List.fold (fun others (_, back) -> ValueSome(back others))
-        |> ValueOption.get
-
-    let private sequence (steps: Forth array) : Forth =
-        match steps with
-        | [||] -> Forth(fun x _ -> struct (x, Back(fun dy others -> Flow.joined dy others)))
-        | [| one |] -> one
-        | steps ->
-            Forth(fun x into ->
-                let backs = Array.zeroCreate<Back> steps.Length
-                let mutable y = x
-
-                steps
-                |> Array.iteri (fun place step ->
-                    let last = place = steps.Length - 1
-                    let struct (next, back) = step.Invoke(y, (if last then into else null))
-                    y <- next
-                    backs[place] <- back)
-
-                struct (y,
-                        Back(fun dy others ->
-                            let mutable gradient = dy
-
-                            for place in backs.Length - 1 .. -1 .. 0 do
-                                gradient <- backs[place].Invoke(gradient, (if place = 0 then others else ValueNone))
-
-                            gradient)))
-
     /// Some branches of a concatenation. Forth: from the input and the part of the whole that belongs to the branch at some
     /// place, which is then written. Back: from the gradient of each of those parts.
     type private Limb = {
@@ -100,20 +69,13 @@ module internal Gradient =
         Forth: Flow -> (int -> Tensor) -> ((int -> Flow) -> Flow voption -> Flow)
     }
 
-    let private settle (part: Tensor) (y: Flow) =
-        if not (obj.ReferenceEquals(part, y.Map)) then
-            part.copy_ y.Map |> ignore
-            Flow.drop y
-
-        part.Dispose()
-
     let private channels (plan: Plan) =
         match plan.Out with
         | Shape.Image(channels, _, _) -> int64 channels
         | Shape.Features count -> int64 count
 
     let rec private chain (weights: Weights) around (plans: Plan list) : Forth =
-        plans |> steps weights around |> Array.ofList |> sequence
+        plans |> steps weights around |> Array.ofList |> Flows.sequence
 
     and private steps weights around plans : Forth list =
         let inside = { around with Wanted = true }
@@ -163,7 +125,7 @@ module internal Gradient =
                         let struct (dMain, dSide) = split dy
 
                         others
-                        |> together [
+                        |> Flows.together [
                             turn body, (fun others -> back.Invoke(dMain, others))
                             turn shortcut, (fun others -> sideBack.Invoke(dSide, others))
                         ])))
@@ -184,7 +146,7 @@ module internal Gradient =
                         ]
 
                         Flow.drop dy
-                        together backs others)))
+                        Flows.together backs others)))
 
     /// Every branch writes its part of the whole, where it can.
     and private concat (weights: Weights) (plan: Plan) (branches: Plan list) : Forth =
@@ -211,7 +173,7 @@ module internal Gradient =
             struct (Flow.free all,
                     Back(fun dy others ->
                         let part place = { dy with Map = slice dy.Map place }
-                        let found = others |> together [ for turn, back in backs -> turn, back part ]
+                        let found = others |> Flows.together [ for turn, back in backs -> turn, back part ]
                         Flow.drop dy
                         found)))
 
@@ -225,7 +187,7 @@ module internal Gradient =
                 fun x part ->
                     let into = part place
                     let struct (y, back) = run.Invoke(x, into)
-                    settle into y
+                    Flows.settle into y
                     fun gradient others -> back.Invoke(gradient place, others)
         }
 
@@ -254,7 +216,7 @@ module internal Gradient =
                 ]
 
                 let rest = rest |> List.collect flat |> steps weights branch
-                place, start, int64 count, sequence (Array.ofList (front @ rest))
+                place, start, int64 count, Flows.sequence (Array.ofList (front @ rest))
         ]
 
         {
@@ -268,7 +230,7 @@ module internal Gradient =
                             let own = Flow.free (joint.Map.narrow (1L, start, count))
                             let into = part place
                             let struct (y, back) = member'.Invoke(own, into)
-                            settle into y
+                            Flows.settle into y
                             place, back
                     ]
 

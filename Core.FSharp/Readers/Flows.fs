@@ -1,0 +1,44 @@
+namespace Hybrid
+
+/// Several parts of a network, with their way back as one.
+[<RequireQualifiedAccess>]
+module internal Flows =
+
+    /// The gradient of an input that several have read, each adding to what those before it have found.
+    let together (backs: (int * (Flow voption -> Flow)) list) (others: Flow voption) : Flow =
+        (others, List.sortBy fst backs)
+        ||> List.fold (fun others (_, back) -> ValueSome(back others))
+        |> ValueOption.get
+
+    let sequence (steps: Forth array) : Forth =
+        match steps with
+        | [||] -> Forth(fun x _ -> struct (x, Back(fun dy others -> Flow.joined dy others)))
+        | [| one |] -> one
+        | steps ->
+            Forth(fun x into ->
+                let backs = Array.zeroCreate<Back> steps.Length
+                let mutable y = x
+
+                steps
+                |> Array.iteri (fun place step ->
+                    let last = place = steps.Length - 1
+                    let struct (next, back) = step.Invoke(y, (if last then into else null))
+                    y <- next
+                    backs[place] <- back)
+
+                struct (y,
+                        Back(fun dy others ->
+                            let mutable gradient = dy
+
+                            for place in backs.Length - 1 .. -1 .. 0 do
+                                gradient <- backs[place].Invoke(gradient, (if place = 0 then others else ValueNone))
+
+                            gradient)))
+
+    /// What a branch has given, in its part of the whole, wherever it has been written.
+    let settle (part: Tensor) (y: Flow) =
+        if not (obj.ReferenceEquals(part, y.Map)) then
+            part.copy_ y.Map |> ignore
+            Flow.drop y
+
+        part.Dispose()
