@@ -110,6 +110,9 @@ type Datasets =
 
 [<AbstractClass; Sealed>]
 type Training =
+    /// Whether float32 convolutions of 3×3 are Hybrid's own in training on this CPU, which needs vectors of 512 bits.
+    static member OwnConvolutions: bool = Winograd.isFast
+
     /// The recipe of a model on some data, with what the command line changes in it.
     static member Recipe(source: DataSource, model: Model, changes: RecipeChanges) : Recipe =
         RecipeChanges.apply source model changes |> orThrow

@@ -21,9 +21,12 @@ module internal Winograd =
     /// Kernels of more numbers than this outgrow the cache once they are transformed; then libtorch's way is faster.
     let private largest = 256 * 256
 
+    /// Whether this processor is one that it is faster on.
+    let isFast = Wide16.isFast
+
     /// Whether a convolution of so many input channels is one that is faster here.
     let supports (dtype: torch.ScalarType) (conv: Conv2d) inputs =
-        Wide16.isFast
+        isFast
         && dtype = torch.ScalarType.Float32
         && (conv.Kernel, conv.Stride, conv.Padding) = (3, 1, 1)
         && conv.Channels % Wide16.count = 0

@@ -73,6 +73,11 @@ public static class DoctorCommand
             facts.Add(Libtorch());
             facts.Add(Device(placement.Device));
             facts.Add(new("threads", $"{get_num_threads()}"));
+            facts.Add(
+                Training.OwnConvolutions
+                    ? new("3×3 convolutions", "in float32 training Hybrid's own, by vectors of 512 bits")
+                    : new("3×3 convolutions", "libtorch's: this processor has no AVX-512")
+            );
             facts.Add(Memory());
             return true;
         }

@@ -18,7 +18,7 @@ let tests =
 
             Expect.equal facts["threads"] "1" "as asked for"
 
-            for name in [ "libtorch"; "device"; "allocator"; "torchsharp shim"; "data" ] do
+            for name in [ "libtorch"; "device"; "allocator"; "3×3 convolutions"; "torchsharp shim"; "data" ] do
                 Expect.isTrue (facts.ContainsKey name) name
         }
     ]
