@@ -9,3 +9,11 @@ module internal Tensors =
 
     /// TorchSharp takes a number either as a scalar or as a tensor, and F# wants to be told which.
     let scalar (value: float) : Scalar = value.ToScalar()
+
+    /// A number for the height and the same for the width, as libtorch takes them.
+    let pair (side: int) = [| int64 side; int64 side |]
+
+    /// Of a map `[N, C, H, W]` every `step`-th pixel in both directions: a view.
+    let everyPixel (step: int) (x: Tensor) : Tensor =
+        use rows = x.slice (2L, 0L, x.shape[2], int64 step)
+        rows.slice (3L, 0L, x.shape[3], int64 step)

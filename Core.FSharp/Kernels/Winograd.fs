@@ -56,21 +56,16 @@ module internal Winograd =
                 let pixel = corner + nativeint i * down + nativeint j * across
                 NativePtr.set pixels (side * i + j) (if inside then pixel else outside)
 
-    /// Runs `body` for some tiles: with the tile's place among them, where the pixel of its first output lies, and the row
-    /// and the column of that.
-    let inline private eachTile
-        (map: Rows)
-        first
-        count
-        ([<InlineIfLambda>] body: int -> nativeint -> int -> int -> unit)
-        =
+    /// Runs `body` for some tiles: with the tile's place among them, its image, and the row and the column of its first
+    /// output.
+    let inline private eachTile (map: Rows) first count ([<InlineIfLambda>] body: int -> int -> int -> int -> unit) =
         let struct (down, across) = tilesOf map
         let mutable image = first / (down * across)
         let mutable row = 2 * (first / across % down)
         let mutable column = 2 * (first % across)
 
         for place in 0 .. count - 1 do
-            body place (Rows.pixel map image row column) row column
+            body place image row column
             column <- column + 2
 
             if column >= map.Width then
@@ -86,8 +81,9 @@ module internal Winograd =
         let pixels = NativePtr.stackalloc<nativeint> 16
         let across, down = x.Stride, nativeint x.Width * x.Stride
 
-        eachTile x first count (fun place output row column ->
-            let corner, into = output - down - across, into + nativeint place * Tile.step x.Channels
+        eachTile x first count (fun place image row column ->
+            let corner = Rows.pixel x image row column - down - across
+            let into = into + nativeint place * Tile.step x.Channels
 
             if row > 0 && column > 0 && row + 2 < x.Height && column + 2 < x.Width then
                 Tile.inside corner across down x.Channels into
@@ -99,8 +95,8 @@ module internal Winograd =
     let private gradientsOfGroup (dy: Rows) zeros first count (into: nativeint) =
         let pixels = NativePtr.stackalloc<nativeint> 4
 
-        eachTile dy first count (fun place output row column ->
-            window &dy zeros output row column 2 pixels
+        eachTile dy first count (fun place image row column ->
+            window &dy zeros (Rows.pixel dy image row column) row column 2 pixels
             Tile.gradients pixels dy.Channels (into + nativeint place * Tile.step dy.Channels))
 
     [<MethodImpl(MethodImplOptions.AggressiveOptimization)>]
@@ -110,14 +106,11 @@ module internal Winograd =
         for place in 0..3 do
             NativePtr.set added place 0n
 
-        eachTile y first count (fun place output row column ->
-            window &y 0n output row column 2 pixels
+        eachTile y first count (fun place image row column ->
+            window &y 0n (Rows.pixel y image row column) row column 2 pixels
 
             match others with
-            | ValueSome others ->
-                let tile = first + place
-                let struct (down, across) = tilesOf y
-                window &others 0n (Rows.pixel others (tile / (down * across)) row column) row column 2 added
+            | ValueSome others -> window &others 0n (Rows.pixel others image row column) row column 2 added
             | ValueNone -> ()
 
             Tile.products (from + nativeint place * Tile.step y.Channels) y.Channels bias added pixels)
@@ -164,7 +157,7 @@ module internal Winograd =
     let convolve (x: Rows) weight bias (y: Rows) = run false x weight bias ValueNone y
 
     /// Writes `dx`: the gradient of what `convolve` read, and what others have found.
-    let inputGradient (dy: Rows) weight (others: Rows voption) (dx: Rows) = run true dy weight 0n others dx
+    let inputGradient (dy: Rows) weight (dx: Rows) (others: Rows voption) = run true dy weight 0n others dx
 
     /// Writes the gradient of the weight, as that lies.
     let weightGradient (x: Rows) (dy: Rows) (weight: nativeint) =

@@ -67,6 +67,15 @@ module Conv2d =
     let noBias (conv: Conv2d) = { conv with Bias = false }
 
 [<RequireQualifiedAccess>]
+module BatchNorm2d =
+
+    /// Share of a batch in the running statistics: PyTorch's default, which the published networks keep.
+    let momentum = 0.1
+
+    /// Added to the variance: PyTorch's default, which the published networks keep.
+    let epsilon = 1e-5
+
+[<RequireQualifiedAccess>]
 module Layer =
 
     /// PyTorch's name of a layer.

@@ -272,6 +272,13 @@ module Plan =
         | Some plan, _ when errors.Count = 0 -> Ok plan
         | _ -> Error(List.ofSeq errors)
 
+    /// The parts that follow one another in a plan: chains within chains, and forks of one branch, are none of their own.
+    let rec sequence (plan: Plan) : Plan list =
+        match plan.Node with
+        | PlanNode.Chain members -> List.collect sequence members
+        | PlanNode.Fork(_, [ only ]) -> sequence only
+        | _ -> [ plan ]
+
     /// All layers in the order in which PyTorch constructs them.
     let rec layers (plan: Plan) : (Plan * LayerPlan) list =
         match plan.Node with

@@ -7,8 +7,6 @@ module internal ConvGradient =
 
     type private F = torch.nn.functional
 
-    let private pair (side: int) = [| int64 side; int64 side |]
-
     /// All tensors as one, by their outputs, in the precision that the network computes in.
     let private whole (placement: Placement) (tensors: Tensor array) : Tensor =
         let ofDType (tensor: Tensor) =
@@ -130,28 +128,23 @@ module internal ConvGradient =
                     if biases.Gradients.Length > 0 then
                         Gathering.add biases (dy.Map.sum [| 0L; 2L; 3L |])
 
-                    if wanted then
-                        let dx = Flow.empty size x.Map.dtype
-                        let others = others |> ValueOption.map Flow.rows
-                        let added = others |> ValueOption.map (fun struct (_, rows) -> rows)
-                        Winograd.inputGradient slopes (Lanes.addressOf table) added (Rows.tryOf dx).Value
-                        others |> ValueOption.iter (fun struct (flow, _) -> Flow.drop flow)
-                        table.Dispose()
-                        Flow.drop x
-                        Flow.drop dy
-                        Flow.free dx
-                    else
-                        table.Dispose()
-                        Flow.drop dy
-                        x))
+                    let dx =
+                        if wanted then
+                            let dx = Flow.empty size x.Map.dtype
+                            let out = (Rows.tryOf dx).Value
+                            Flow.reading others (Winograd.inputGradient slopes (Lanes.addressOf table) out)
+                            Flow.drop x
+                            Flow.free dx
+                        else
+                            x
 
-    let private every step (x: Tensor) =
-        use rows = x.slice (2L, 0L, x.shape[2], int64 step)
-        rows.slice (3L, 0L, x.shape[3], int64 step)
+                    table.Dispose()
+                    Flow.drop dy
+                    dx))
 
     /// The pixels that a strided 1×1 convolution reads; the others have no gradient from it.
     let private picked step (x: Flow) =
-        use some = every step x.Map
+        use some = everyPixel step x.Map
         let dense = Flow.empty some.shape some.dtype
         dense.copy_ some |> ignore
         let size, dtype = x.Map.shape, x.Map.dtype
@@ -167,7 +160,7 @@ module internal ConvGradient =
                             zeros.zero_ () |> ignore
                             Flow.joined (Flow.free zeros) others
 
-                    use some = every step all.Map
+                    use some = everyPixel step all.Map
                     Flow.addTo some dy.Map
                     Flow.drop dy
                     all)

@@ -27,8 +27,6 @@ module internal Flow =
 
     let drop (flow: Flow) = flow.Map.Dispose()
 
-    let dropAll (flows: Flow voption) = ValueOption.iter drop flows
-
     /// Another handle to the same memory.
     let share (flow: Flow) = kept (flow.Map.alias ())
 
@@ -83,3 +81,12 @@ module internal Flow =
             dense.copy_ x.Map |> ignore
             drop x
             struct (free dense, (Rows.tryOf dense).Value)
+
+    /// Hands `work` the rows of what others have found, and lets go of that.
+    let reading (others: Flow voption) (work: Rows voption -> unit) =
+        match others with
+        | ValueNone -> work ValueNone
+        | ValueSome others ->
+            let struct (others, found) = rows others
+            work (ValueSome found)
+            drop others

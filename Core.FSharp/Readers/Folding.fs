@@ -37,7 +37,7 @@ module internal Folding =
 
     let affine (weights: Weights) (layer: LayerPlan) : Affine =
         let tensor = required weights layer
-        let scale = tensor Role.Weight / (tensor Role.RunningVar + scalar 1e-5).sqrt()
+        let scale = tensor Role.Weight / (tensor Role.RunningVar + scalar BatchNorm2d.epsilon).sqrt()
 
         { Scale = scale; Shift = tensor Role.Bias - tensor Role.RunningMean * scale }
 

@@ -126,7 +126,9 @@ module Fusion =
             let weight, bias = tensor Role.Weight, tensor Role.Bias
             let mean, var = tensor Role.RunningMean, tensor Role.RunningVar
 
-            script.Let $"torch.batch_norm({x.Text}, {weight}, {bias}, {mean}, {var}, False, 0.1, 1e-05, False)"
+            let settings = $"{BatchNorm2d.momentum}, {BatchNorm2d.epsilon}"
+
+            script.Let $"torch.batch_norm({x.Text}, {weight}, {bias}, {mean}, {var}, False, {settings}, False)"
             |> script.Activate activation
 
     /// Norm and ReLU before a 1×1 convolution, as a clamp and a convolution. In half precision libtorch's clamp by

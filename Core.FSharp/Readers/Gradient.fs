@@ -11,13 +11,6 @@ module internal Gradient =
     open LayerGradient
     open NormGradient
 
-    /// What reads a part's input and output. Chains within chains are one.
-    let rec private flat (plan: Plan) : Plan list =
-        match plan.Node with
-        | PlanNode.Chain members -> List.collect flat members
-        | PlanNode.Fork(_, [ only ]) -> flat only
-        | _ -> [ plan ]
-
     let private (|Layer|_|) (plan: Plan) =
         match plan.Node with
         | PlanNode.Layer layer -> Some(layer.Layer, layer)
@@ -43,13 +36,13 @@ module internal Gradient =
 
     let private branch = { Wanted = true; Normed = false }
 
-    let private single (weights: Weights) around (layer: LayerPlan) : Forth =
+    let private single (weights: Weights) around (out: Shape) (layer: LayerPlan) : Forth =
         match layer.Layer with
         | Layer.Conv2d conv -> convolution weights conv [ layer ] around.Normed around.Wanted
         | Layer.Linear _ -> linear weights layer
         | Layer.BatchNorm2d -> normalise weights layer false
         | Layer.Activation kind -> activation kind
-        | Layer.MaxPool2d pool -> maxPool pool
+        | Layer.MaxPool2d pool -> maxPool pool (Shape.dims out |> List.map int64)
         | Layer.AvgPool2d pool -> averagePool pool
         | Layer.AdaptiveAvgPool2d -> globalAveragePool
         | Layer.Flatten -> flatten
@@ -89,25 +82,25 @@ module internal Gradient =
                 | Act Activation.Relu :: behind -> true, behind
                 | _ -> false, rest
 
-            match List.rev (flat a), List.rev (flat b) with
+            match List.rev (Plan.sequence a), List.rev (Plan.sequence b) with
             | Norm layer :: before, _ ->
-                residual weights layer relu (List.rev before) (flat b) :: steps weights inside behind
+                residual weights layer relu (List.rev before) (Plan.sequence b) :: steps weights inside behind
             | _, Norm layer :: before ->
-                residual weights layer relu (List.rev before) (flat a) :: steps weights inside behind
-            | _ -> sum weights [ flat a; flat b ] :: steps weights inside rest
+                residual weights layer relu (List.rev before) (Plan.sequence a) :: steps weights inside behind
+            | _ -> sum weights [ Plan.sequence a; Plan.sequence b ] :: steps weights inside rest
         | { Node = PlanNode.Fork(Join.Sum, branches) } :: rest ->
-            sum weights (List.map flat branches) :: steps weights inside rest
+            sum weights (List.map Plan.sequence branches) :: steps weights inside rest
         | { Node = PlanNode.Fork(Join.Concat, branches) } as plan :: rest ->
             concat weights plan branches :: steps weights inside rest
-        | Layer(_, layer) :: rest ->
+        | Layer(_, layer) as plan :: rest ->
             let normed =
                 match rest with
                 | [] -> around.Normed
                 | Norm _ :: _ -> true
                 | _ -> false
 
-            single weights { around with Normed = normed } layer :: steps weights inside rest
-        | plan :: rest -> steps weights around (flat plan @ rest)
+            single weights { around with Normed = normed } plan.Out layer :: steps weights inside rest
+        | plan :: rest -> steps weights around (Plan.sequence plan @ rest)
 
     /// A sum of a branch that ends with a norm and of another one.
     and private residual weights layer relu body shortcut : Forth =
@@ -154,7 +147,7 @@ module internal Gradient =
         let starts = counts |> Array.scan (+) 0L
 
         let limbs =
-            match Siblings.find branches with
+            match Family.find branches with
             | Some family ->
                 siblings weights family :: [ for place, branch in family.Others -> limb weights place branch ]
             | None -> [ for place, branch in List.indexed branches -> limb weights place branch ]
@@ -178,7 +171,7 @@ module internal Gradient =
                         found)))
 
     and private limb weights place plan : Limb =
-        let plans = flat plan
+        let plans = Plan.sequence plan
         let run = chain weights branch plans
 
         {
@@ -193,30 +186,22 @@ module internal Gradient =
 
     /// One convolution for several branches. Each reads its part of the output, and writes its gradient over it.
     and private siblings weights (family: Family) : Limb =
-        let convs = family.Siblings.Convs
-        let counts = [ for _, count, _ in family.Members -> int64 count ]
-        let starts = counts |> List.scan (+) 0L |> List.truncate counts.Length
-
-        let bias =
-            match convs with
-            | { Layer = Layer.Conv2d conv } :: _ -> conv.Bias
-            | _ -> false
-
-        let conv = { Conv2d.square 1 (int (List.sum counts)) with Bias = bias }
-        let run = convolution weights conv convs true true
-
-        let relu = family.Siblings.Activation.IsRelu
+        let counts = family.Siblings |> List.map _.Channels
+        let starts = counts |> List.scan (+) 0 |> List.truncate counts.Length
+        let conv = { Conv2d.square 1 (List.sum counts) with Bias = family.Bias }
+        let run = convolution weights conv [ for sibling in family.Siblings -> sibling.Conv ] true true
+        let relu = family.Activation.IsRelu
 
         let members = [
-            for (place, count, rest), (norm, start) in List.zip family.Members (List.zip family.Siblings.Norms starts) do
-                let front = [
-                    normalise weights norm relu
+            for sibling, start in List.zip family.Siblings starts do
+                let steps = [|
+                    normalise weights sibling.Norm relu
                     if not relu then
-                        activation family.Siblings.Activation
-                ]
+                        activation family.Activation
+                    yield! steps weights branch sibling.Rest
+                |]
 
-                let rest = rest |> List.collect flat |> steps weights branch
-                place, start, int64 count, Flows.sequence (Array.ofList (front @ rest))
+                sibling.Place, int64 start, int64 sibling.Channels, Flows.sequence steps
         ]
 
         {
@@ -250,7 +235,7 @@ module internal Gradient =
     /// From a batch to what the network makes of it in training, and from the gradient of that back to what is gathered
     /// of the parameters' gradients. Moves the running statistics.
     let compile (weights: Weights) : Tensor -> struct (Tensor * (Tensor -> unit)) =
-        let run = chain weights { Wanted = false; Normed = false } (flat weights.Plan)
+        let run = chain weights { Wanted = false; Normed = false } (Plan.sequence weights.Plan)
 
         fun x ->
             use _ = torch.no_grad ()

@@ -17,8 +17,6 @@ module internal LayerForward =
         if not (kept |> List.exists (fun it -> obj.ReferenceEquals(it, x))) then
             x.Dispose()
 
-    let private pair (side: int) = [| int64 side; int64 side |]
-
     /// An operation that makes a new tensor: its input goes as soon as it is done.
     let private fresh (operation: Tensor -> bool -> Tensor) =
         Run(fun x owned training ->
@@ -59,8 +57,8 @@ module internal LayerForward =
         let tensor = tensor weights layer >> nonNull
         let weight, bias = tensor Role.Weight, tensor Role.Bias
         let mean, var = tensor Role.RunningMean, tensor Role.RunningVar
-        // Momentum and epsilon are PyTorch's defaults, which the published networks keep.
-        fresh (fun x training -> F.batch_norm (x, mean, var, weight, bias, training, 0.1, 1e-5))
+        let momentum, epsilon = BatchNorm2d.momentum, BatchNorm2d.epsilon
+        fresh (fun x training -> F.batch_norm (x, mean, var, weight, bias, training, momentum, epsilon))
 
     /// Fewer input channels than this fill no vector of the processor.
     let private vector = 16
@@ -74,12 +72,9 @@ module internal LayerForward =
 
         match conv with
         | { Kernel = 1; Padding = 0 } when conv.Stride > 1 && channels < vector ->
-            let step, unit = int64 conv.Stride, pair 1
-
             fun x weight bias ->
-                use rows = x.slice (2L, 0L, x.shape[2], step)
-                use picked = rows.slice (3L, 0L, x.shape[3], step)
-                F.conv2d (picked, weight, bias, unit, padding, dilation, 1L)
+                use picked = everyPixel conv.Stride x
+                F.conv2d (picked, weight, bias, pair 1, padding, dilation, 1L)
         | _ -> fun x weight bias -> F.conv2d (x, weight, bias, stride, padding, dilation, 1L)
 
     /// A convolution of so many channels in the precision that the network computes in.

@@ -8,8 +8,6 @@ module internal LayerGradient =
 
     type private F = torch.nn.functional
 
-    let private pair (side: int) = [| int64 side; int64 side |]
-
     let linear (weights: Weights) layer : Forth =
         let matrices, biases =
             Gathering.ofLayers weights [ layer ] Role.Weight, Gathering.ofLayers weights [ layer ] Role.Bias
@@ -59,24 +57,21 @@ module internal LayerGradient =
                         Flow.drop dy
                         Flow.joined (Flow.free dx) others)))
 
-    let maxPool pool : Forth =
+    /// Gives maps of the size `out`, `[C, H, W]`.
+    let maxPool pool (out: int64 list) : Forth =
         Forth(fun x _ ->
             let struct (x, rows) = Flow.rows x
             let size = x.Map.shape
-            let side axis = int64 (Shape.slide pool.Kernel pool.Stride pool.Padding (int size[axis]))
-            let y = Flow.empty [| size[0]; size[1]; side 2; side 3 |] x.Map.dtype
-            let out = (Rows.tryOf y).Value
-            PoolKernel.largest pool rows out
+            let y = Flow.empty [| size[0]; yield! out |] x.Map.dtype
+            let largest = (Rows.tryOf y).Value
+            PoolKernel.largest pool rows largest
             let seen = y.alias ()
 
             struct (Flow.kept y,
                     Back(fun dy others ->
                         let struct (dy, slopes) = Flow.rows dy
                         let dx = Flow.empty size x.Map.dtype
-                        let others = others |> ValueOption.map Flow.rows
-                        let found = others |> ValueOption.map (fun struct (_, rows) -> rows)
-                        PoolKernel.gradient pool (Rows.tryOf dx).Value slopes rows out found
-                        others |> ValueOption.iter (fun struct (flow, _) -> Flow.drop flow)
+                        Flow.reading others (PoolKernel.gradient pool (Rows.tryOf dx).Value slopes rows largest)
                         seen.Dispose()
                         Flow.drop x
                         Flow.drop dy

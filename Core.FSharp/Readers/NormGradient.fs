@@ -15,9 +15,6 @@ module internal NormGradient =
         for place in 0 .. numbers.Length - 1 do
             numbers[place] <- float32 (next place (float numbers[place]))
 
-    /// PyTorch's defaults, which the published networks keep.
-    let private momentum, epsilon = 0.1, 1e-5
-
     /// A batch as a norm has found it.
     [<NoComparison>]
     type private Measured = {
@@ -55,11 +52,12 @@ module internal NormGradient =
         let moments = NormKernel.moments x
         let count = float x.Count
         let weight, bias = numbers norm.Weight, numbers norm.Bias
-        let scale = moments.Var |> Array.map (fun var -> 1.0 / sqrt (var + epsilon))
+        let scale = moments.Var |> Array.map (fun var -> 1.0 / sqrt (var + BatchNorm2d.epsilon))
         let slope = Array.map2 (*) weight scale
         // The running variance estimates that of all images, hence one less to divide by.
         let unbiased = count / max 1.0 (count - 1.0)
-        let towards (value: float) old = (1.0 - momentum) * old + momentum * value
+        let share = BatchNorm2d.momentum
+        let towards (value: float) old = (1.0 - share) * old + share * value
         change norm.Mean (fun place -> towards moments.Mean[place])
         change norm.Var (fun place -> towards (unbiased * moments.Var[place]))
 
@@ -107,9 +105,7 @@ module internal NormGradient =
                 let dx = Flow.empty x.Map.shape x.Map.dtype
                 struct (Flow.free dx, (Rows.tryOf dx).Value)
 
-        let others = others |> ValueOption.map Flow.rows
-        NormKernel.gradient slope line mask out dy rows (others |> ValueOption.map (fun struct (_, rows) -> rows))
-        others |> ValueOption.iter (fun struct (flow, _) -> Flow.drop flow)
+        Flow.reading others (NormKernel.gradient slope line mask out dy rows)
 
         if not x.Free then
             Flow.drop x

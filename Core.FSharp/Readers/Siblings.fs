@@ -1,52 +1,52 @@
 namespace Hybrid
 
-/// 1×1 convolutions that begin several branches of one concatenation, each with its batch norm and its activation.
-/// They read the same input and work pixel by pixel, so that one convolution with the outputs of all of them, one
-/// norm and one activation come to the same.
-type internal Siblings = {
-    /// In the order of the branches.
-    Convs: LayerPlan list
-    Norms: LayerPlan list
-    Activation: Activation
+/// A branch of a concatenation that begins with a 1×1 convolution, its batch norm and its activation.
+type internal Sibling = {
+    /// Of the branch among the branches.
+    Place: int
+    /// That the convolution makes.
+    Channels: int
+    Conv: LayerPlan
+    Norm: LayerPlan
+    /// What the branch does behind the activation.
+    Rest: Plan list
 }
 
-/// Siblings side by side, where a fork has some, and what is left of its branches.
+/// The branches of one concatenation. The convolutions of the siblings read the same input, so that one convolution with
+/// the outputs of all of them comes to the same.
 type internal Family = {
-    Siblings: Siblings
-    /// For each sibling the place of its branch, its output channels, and what the branch does with them.
-    Members: (int * int * Plan list) list
+    /// Whether the convolutions have a bias.
+    Bias: bool
+    Activation: Activation
+    Siblings: Sibling list
     /// The other branches with their places.
     Others: (int * Plan) list
 }
 
 [<RequireQualifiedAccess>]
-module internal Siblings =
-
-    let rec private flat (plan: Plan) =
-        match plan.Node with
-        | PlanNode.Chain members -> List.collect flat members
-        | _ -> [ plan ]
+module internal Family =
 
     let private layer (plan: Plan) =
         match plan.Node with
         | PlanNode.Layer planned -> Some planned
         | _ -> None
 
-    /// What decides whether two fronts are siblings; the convolution, its norm, and what follows the activation.
-    let private front branch =
-        match flat branch with
+    /// What siblings have in common, and the sibling that a branch is.
+    let private front place branch =
+        match Plan.sequence branch with
         | conv :: norm :: activation :: rest ->
             match layer conv, layer norm, layer activation with
             | Some({ Layer = Layer.Conv2d({ Kernel = 1; Stride = 1; Padding = 0 } as it) } as conv),
               Some({ Layer = Layer.BatchNorm2d } as norm),
               Some { Layer = Layer.Activation activation } ->
-                Some((it.Bias, activation), (it.Channels, conv, norm, rest))
+                let sibling = { Place = place; Channels = it.Channels; Conv = conv; Norm = norm; Rest = rest }
+                Some((it.Bias, activation), sibling)
             | _ -> None
         | _ -> None
 
     /// The largest family of a fork's branches; none where there are no two siblings.
     let find (branches: Plan list) : Family option =
-        let fronts = branches |> List.map front
+        let fronts = branches |> List.mapi front
 
         let kinds =
             fronts
@@ -57,20 +57,20 @@ module internal Siblings =
         match kinds with
         | [] -> None
         | kinds ->
-            let kind, _ = List.maxBy snd kinds
+            let (bias, activation) as kind, _ = List.maxBy snd kinds
 
-            let places, others =
-                List.indexed (List.zip branches fronts)
-                |> List.partition (fun (_, (_, front)) -> Option.map fst front = Some kind)
+            let siblings = [
+                for front in fronts do
+                    match front with
+                    | Some(it, sibling) when it = kind -> sibling
+                    | _ -> ()
+            ]
 
-            let members = [ for place, (_, front) in places -> place, snd front.Value ]
+            let taken = siblings |> List.map _.Place |> set
 
             Some {
-                Siblings = {
-                    Convs = [ for _, (_, conv, _, _) in members -> conv ]
-                    Norms = [ for _, (_, _, norm, _) in members -> norm ]
-                    Activation = snd kind
-                }
-                Members = [ for place, (channels, _, _, rest) in members -> place, channels, rest ]
-                Others = [ for place, (branch, _) in others -> place, branch ]
+                Bias = bias
+                Activation = activation
+                Siblings = siblings
+                Others = List.indexed branches |> List.filter (fun (place, _) -> not (taken.Contains place))
             }
