@@ -43,16 +43,16 @@ module internal ConvGradient =
         use sums = F.linear (rows, table, bias)
 
         struct (Flow.free (image x.Map sums),
-                Back(fun dy others ->
-                    use slopes = matrix dy.Map
-                    use across = slopes.t ()
+                Pullback(fun dy others ->
+                    use dyRows = matrix dy.Map
+                    use across = dyRows.t ()
                     use dw = across.matmul rows
                     Gathering.add kernels (dw.view weight.shape)
 
                     if biases.Gradients.Length > 0 then
-                        Gathering.add biases (slopes.sum 0L)
+                        Gathering.add biases (dyRows.sum 0L)
 
-                    use dx = slopes.matmul table
+                    use dx = dyRows.matmul table
                     let dx = image x.Map dx
                     rows.Dispose()
                     table.Dispose()
@@ -75,7 +75,7 @@ module internal ConvGradient =
         let conv = { conv with Bias = biases.Gradients.Length > 0 }
 
         struct (Flow.free y,
-                Back(fun dy others ->
+                Pullback(fun dy others ->
                     let struct (dw, db, dx) = Backward.convolution conv wanted dy.Map x.Map weight
                     Gathering.add kernels dw
                     ValueOption.iter (Gathering.add biases) db
@@ -118,10 +118,10 @@ module internal ConvGradient =
         Winograd.convolve read (Lanes.addressOf table) biasAt (Rows.tryOf y).Value
 
         struct (Flow.free y,
-                Back(fun dy others ->
-                    let struct (dy, slopes) = Flow.rows dy
+                Pullback(fun dy others ->
+                    let struct (dy, dyRows) = Flow.rows dy
                     let found = torch.empty_like table
-                    Winograd.weightGradient read slopes (Lanes.addressOf found)
+                    Winograd.weightGradient read dyRows (Lanes.addressOf found)
                     Gathering.add kernels (found.permute (0L, 3L, 1L, 2L))
                     found.Dispose()
 
@@ -132,7 +132,7 @@ module internal ConvGradient =
                         if wanted then
                             let dx = Flow.empty size x.Map.dtype
                             let out = (Rows.tryOf dx).Value
-                            Flow.reading others (Winograd.inputGradient slopes (Lanes.addressOf table) out)
+                            Flow.reading others (Winograd.inputGradient dyRows (Lanes.addressOf table) out)
                             Flow.drop x
                             Flow.free dx
                         else
@@ -172,7 +172,7 @@ module internal ConvGradient =
     /// a norm follows, it takes off again what a bias adds, which then has no gradient: libtorch would add up all pixels
     /// to find rounding errors. A 1×1 convolution of few outputs is a product of matrices: oneDNN's gradient of its weight
     /// takes several times as long.
-    let convolution (weights: Weights) (conv: Conv2d) layers normed wanted : Forth =
+    let convolution (weights: Weights) (conv: Conv2d) layers normed wanted : ForwardPass =
         let kernels, biases =
             Gathering.ofLayers weights layers Role.Weight, Gathering.ofLayers weights layers Role.Bias
 
@@ -194,9 +194,9 @@ module internal ConvGradient =
                 byLibtorch conv kernels biases wanted x weight bias
 
         if pointwise && conv.Stride > 1 then
-            Forth(fun x _ ->
+            ForwardPass(fun x _ ->
                 let struct (some, spread) = picked conv.Stride x
                 let struct (y, back) = run { conv with Stride = 1 } some null
-                struct (y, Back(fun dy others -> spread (back.Invoke(dy, ValueNone)) others)))
+                struct (y, Pullback(fun dy others -> spread (back.Invoke(dy, ValueNone)) others)))
         else
-            Forth(fun x into -> run conv x into)
+            ForwardPass(fun x into -> run conv x into)

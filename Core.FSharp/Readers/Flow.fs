@@ -11,12 +11,12 @@ type internal Flow = {
     Free: bool
 }
 
-/// From the gradient of what a part of a network gave, and from the gradient that other readers of the part's input
-/// have found, to that of its input. The gradients of the part's own tensors are added to what is gathered of them.
-type internal Back = delegate of gradient: Flow * others: Flow voption -> Flow
+/// The way back of a part: from the gradient of what it gave, and from what other readers of its input have
+/// found of the gradient of that, to the sum. The gradients of the part's own tensors are added to what is gathered of them.
+type internal Pullback = delegate of gradient: Flow * others: Flow voption -> Flow
 
 /// A part of a network on the way forth. What it gives lies in `into` where that is handed to it and it can.
-type internal Forth = delegate of x: Flow * into: (Tensor | null) -> struct (Flow * Back)
+type internal ForwardPass = delegate of x: Flow * into: (Tensor | null) -> struct (Flow * Pullback)
 
 [<RequireQualifiedAccess>]
 module internal Flow =

@@ -10,13 +10,13 @@ module internal Flows =
         ||> List.fold (fun others (_, back) -> ValueSome(back others))
         |> ValueOption.get
 
-    let sequence (steps: Forth array) : Forth =
+    let sequence (steps: ForwardPass array) : ForwardPass =
         match steps with
-        | [||] -> Forth(fun x _ -> struct (x, Back(fun dy others -> Flow.joined dy others)))
+        | [||] -> ForwardPass(fun x _ -> struct (x, Pullback(fun dy others -> Flow.joined dy others)))
         | [| one |] -> one
         | steps ->
-            Forth(fun x into ->
-                let backs = Array.zeroCreate<Back> steps.Length
+            ForwardPass(fun x into ->
+                let backs = Array.zeroCreate<Pullback> steps.Length
                 let mutable y = x
 
                 steps
@@ -27,7 +27,7 @@ module internal Flows =
                     backs[place] <- back)
 
                 struct (y,
-                        Back(fun dy others ->
+                        Pullback(fun dy others ->
                             let mutable gradient = dy
 
                             for place in backs.Length - 1 .. -1 .. 0 do

@@ -36,7 +36,7 @@ module internal Gradient =
 
     let private branch = { Wanted = true; Normed = false }
 
-    let private single (weights: Weights) around (out: Shape) (layer: LayerPlan) : Forth =
+    let private single (weights: Weights) around (out: Shape) (layer: LayerPlan) : ForwardPass =
         match layer.Layer with
         | Layer.Conv2d conv -> convolution weights conv [ layer ] around.Normed around.Wanted
         | Layer.Linear _ -> linear weights layer
@@ -55,11 +55,11 @@ module internal Gradient =
         | Layer((Layer.BatchNorm2d | Layer.MaxPool2d _), _) :: _ -> 2
         | _ -> 1
 
-    /// Some branches of a concatenation. Forth: from the input and the part of the whole that belongs to the branch at some
-    /// place, which is then written. Back: from the gradient of each of those parts.
+    /// Some branches of a concatenation. `Run` takes the input and the part of the whole that belongs to the branch at some
+    /// place, which it writes, and gives the pullback, which takes the gradient of each of those parts.
     type private Limb = {
         Turn: int
-        Forth: Flow -> (int -> Tensor) -> ((int -> Flow) -> Flow voption -> Flow)
+        Run: Flow -> (int -> Tensor) -> ((int -> Flow) -> Flow voption -> Flow)
     }
 
     let private channels (plan: Plan) =
@@ -67,10 +67,10 @@ module internal Gradient =
         | Shape.Image(channels, _, _) -> int64 channels
         | Shape.Features count -> int64 count
 
-    let rec private chain (weights: Weights) around (plans: Plan list) : Forth =
+    let rec private chain (weights: Weights) around (plans: Plan list) : ForwardPass =
         plans |> steps weights around |> Array.ofList |> Flows.sequence
 
-    and private steps weights around plans : Forth list =
+    and private steps weights around plans : ForwardPass list =
         let inside = { around with Wanted = true }
 
         match plans with
@@ -103,18 +103,18 @@ module internal Gradient =
         | plan :: rest -> steps weights around (Plan.sequence plan @ rest)
 
     /// A sum of a branch that ends with a norm and of another one.
-    and private residual weights layer relu body shortcut : Forth =
+    and private residual weights layer relu body shortcut : ForwardPass =
         let run = chain weights { branch with Normed = true } body
         let other = chain weights branch shortcut
         let join = normaliseInto weights layer relu
 
-        Forth(fun x _ ->
+        ForwardPass(fun x _ ->
             let struct (main, back) = run.Invoke(Flow.share x, null)
             let struct (side, sideBack) = other.Invoke({ x with Free = false }, null)
             let struct (y, split) = join main side
 
             struct (y,
-                    Back(fun dy others ->
+                    Pullback(fun dy others ->
                         let struct (dMain, dSide) = split dy
 
                         others
@@ -123,15 +123,15 @@ module internal Gradient =
                             turn shortcut, (fun others -> sideBack.Invoke(dSide, others))
                         ])))
 
-    and private sum weights (branches: Plan list list) : Forth =
+    and private sum weights (branches: Plan list list) : ForwardPass =
         let runs = [ for plans in branches -> turn plans, chain weights branch plans ]
 
-        Forth(fun x _ ->
+        ForwardPass(fun x _ ->
             let outs = [ for turn, run in runs -> turn, run.Invoke(Flow.share x, null) ]
             Flow.drop x
 
             struct (outs |> List.map (fun (_, struct (y, _)) -> y) |> List.reduce Flow.add,
-                    Back(fun dy others ->
+                    Pullback(fun dy others ->
                         let backs = [
                             for turn, struct (_, back) in outs do
                                 let dy = Flow.share dy
@@ -142,7 +142,7 @@ module internal Gradient =
                         Flows.together backs others)))
 
     /// Every branch writes its part of the whole, where it can.
-    and private concat (weights: Weights) (plan: Plan) (branches: Plan list) : Forth =
+    and private concat (weights: Weights) (plan: Plan) (branches: Plan list) : ForwardPass =
         let counts = branches |> List.map channels |> Array.ofList
         let starts = counts |> Array.scan (+) 0L
 
@@ -157,14 +157,14 @@ module internal Gradient =
         // Features that a linear layer has made are in float32 whatever came before.
         let dtype = if plan.Out.IsImage then placement.DType else Placement.storage placement
 
-        Forth(fun x _ ->
+        ForwardPass(fun x _ ->
             let all = Flow.empty [| x.Map.shape[0]; yield! size |] dtype
             let slice (all: Tensor) place = all.narrow (1L, starts[place], counts[place])
-            let backs = [ for limb in limbs -> limb.Turn, limb.Forth (Flow.share x) (slice all) ]
+            let backs = [ for limb in limbs -> limb.Turn, limb.Run (Flow.share x) (slice all) ]
             Flow.drop x
 
             struct (Flow.free all,
-                    Back(fun dy others ->
+                    Pullback(fun dy others ->
                         let part place = { dy with Map = slice dy.Map place }
                         let found = others |> Flows.together [ for turn, back in backs -> turn, back part ]
                         Flow.drop dy
@@ -176,7 +176,7 @@ module internal Gradient =
 
         {
             Turn = turn plans
-            Forth =
+            Run =
                 fun x part ->
                     let into = part place
                     let struct (y, back) = run.Invoke(x, into)
@@ -206,7 +206,7 @@ module internal Gradient =
 
         {
             Turn = 1
-            Forth =
+            Run =
                 fun x part ->
                     let struct (joint, convBack) = run.Invoke(x, null)
 

@@ -8,20 +8,20 @@ module internal LayerGradient =
 
     type private F = torch.nn.functional
 
-    let linear (weights: Weights) layer : Forth =
+    let linear (weights: Weights) layer : ForwardPass =
         let matrices, biases =
             Gathering.ofLayers weights [ layer ] Role.Weight, Gathering.ofLayers weights [ layer ] Role.Bias
 
         let weight, bias = matrices.Tensors[0], biases.Tensors |> Array.tryHead |> Option.toObj
         let dtype = Placement.storage weights.Placement
 
-        Forth(fun x _ ->
+        ForwardPass(fun x _ ->
             // The last sums of a network are in float32 whatever came before.
             let narrow = x.Map.dtype
             let x = Flow.ofDType dtype x
 
             struct (Flow.free (F.linear (x.Map, weight, bias)),
-                    Back(fun dy others ->
+                    Pullback(fun dy others ->
                         let dy = Flow.ofDType dtype dy
                         use across = dy.Map.t ()
                         Gathering.add matrices (across.matmul x.Map)
@@ -34,8 +34,8 @@ module internal LayerGradient =
                         Flow.drop dy
                         Flow.joined dx others)))
 
-    let activation kind : Forth =
-        Forth(fun x _ ->
+    let activation kind : ForwardPass =
+        ForwardPass(fun x _ ->
             let y =
                 match kind with
                 | Activation.Relu -> x.Map.relu ()
@@ -51,15 +51,15 @@ module internal LayerGradient =
                     y.alias ()
 
             struct ({ Map = y; Free = kind.IsGelu },
-                    Back(fun dy others ->
+                    Pullback(fun dy others ->
                         let dx = Backward.activation kind dy.Map seen
                         seen.Dispose()
                         Flow.drop dy
                         Flow.joined (Flow.free dx) others)))
 
     /// Gives maps of the size `out`, `[C, H, W]`.
-    let maxPool pool (out: int64 list) : Forth =
-        Forth(fun x _ ->
+    let maxPool pool (out: int64 list) : ForwardPass =
+        ForwardPass(fun x _ ->
             let struct (x, rows) = Flow.rows x
             let size = x.Map.shape
             let y = Flow.empty [| size[0]; yield! out |] x.Map.dtype
@@ -68,48 +68,48 @@ module internal LayerGradient =
             let seen = y.alias ()
 
             struct (Flow.kept y,
-                    Back(fun dy others ->
-                        let struct (dy, slopes) = Flow.rows dy
+                    Pullback(fun dy others ->
+                        let struct (dy, dyRows) = Flow.rows dy
                         let dx = Flow.empty size x.Map.dtype
-                        Flow.reading others (PoolKernel.gradient pool (Rows.tryOf dx).Value slopes rows largest)
+                        Flow.reading others (PoolKernel.gradient pool (Rows.tryOf dx).Value dyRows rows largest)
                         seen.Dispose()
                         Flow.drop x
                         Flow.drop dy
                         Flow.free dx)))
 
-    let averagePool (pool: Pool2d) : Forth =
-        Forth(fun x _ ->
+    let averagePool (pool: Pool2d) : ForwardPass =
+        ForwardPass(fun x _ ->
             let y = F.avg_pool2d (x.Map, pair pool.Kernel, pair pool.Stride, pair pool.Padding)
 
             struct (Flow.free y,
-                    Back(fun dy others ->
+                    Pullback(fun dy others ->
                         let dx = Backward.averagePool pool dy.Map x.Map
                         Flow.drop x
                         Flow.drop dy
                         Flow.joined (Flow.free dx) others)))
 
-    let globalAveragePool: Forth =
-        Forth(fun x _ ->
+    let globalAveragePool: ForwardPass =
+        ForwardPass(fun x _ ->
             let y = F.adaptive_avg_pool2d (x.Map, pair 1)
             let size, dtype = x.Map.shape, x.Map.dtype
             Flow.drop x
 
             struct (Flow.free y,
-                    Back(fun dy others ->
+                    Pullback(fun dy others ->
                         use share = dy.Map.div (scalar (float (size[2] * size[3])))
                         let dx = Flow.empty size dtype
                         dx.copy_ share |> ignore
                         Flow.drop dy
                         Flow.joined (Flow.free dx) others)))
 
-    let flatten: Forth =
-        Forth(fun x _ ->
+    let flatten: ForwardPass =
+        ForwardPass(fun x _ ->
             let size, dtype = x.Map.shape, x.Map.dtype
             let y = { x with Map = x.Map.flatten (1L, -1L) }
             Flow.drop x
 
             struct (y,
-                    Back(fun dy others ->
+                    Pullback(fun dy others ->
                         let dy = Flow.ofDType dtype dy
                         let dx = { dy with Map = dy.Map.reshape size }
                         Flow.drop dy

@@ -116,10 +116,10 @@ module internal NormGradient =
 
     /// A norm, and the ReLU behind it. Nothing of the output is needed on the way back: where it was positive follows from
     /// the input.
-    let normalise (weights: Weights) layer relu : Forth =
+    let normalise (weights: Weights) layer relu : ForwardPass =
         let norm = norm weights layer
 
-        Forth(fun x into ->
+        ForwardPass(fun x into ->
             let struct (x, rows) = Flow.rows x
             let measured = measure norm rows
 
@@ -133,10 +133,10 @@ module internal NormGradient =
             let mask = if relu then Mask.Line measured.Line else Mask.None
 
             struct (Flow.free y,
-                    Back(fun dy others ->
-                        let struct (dy, slopes) = Flow.rows dy
-                        let sums = NormKernel.sumGradient measured.Mean mask slopes rows
-                        let dx = gradient norm measured sums line slopes x rows others
+                    Pullback(fun dy others ->
+                        let struct (dy, dyRows) = Flow.rows dy
+                        let sums = NormKernel.sumGradient measured.Mean mask dyRows rows
+                        let dx = gradient norm measured sums line dyRows x rows others
                         Flow.drop dy
                         dx)))
 
@@ -156,17 +156,17 @@ module internal NormGradient =
             let seen = if relu then ValueSome(y.alias ()) else ValueNone
 
             let back (dy: Flow) =
-                let struct (dy, slopes) = Flow.rows dy
+                let struct (dy, dyRows) = Flow.rows dy
 
                 match seen with
                 | ValueNone ->
-                    let sums = NormKernel.sumGradient measured.Mean Mask.None slopes rows
-                    let dx = gradient norm measured sums ValueNone slopes x rows ValueNone
+                    let sums = NormKernel.sumGradient measured.Mean Mask.None dyRows rows
+                    let dx = gradient norm measured sums ValueNone dyRows x rows ValueNone
                     struct (dx, dy)
                 | ValueSome seen ->
                     let passed = Flow.empty dy.Map.shape dy.Map.dtype
                     let through = (Rows.tryOf passed).Value
-                    let sums = NormKernel.sumGradient measured.Mean (Mask.Output(out, through)) slopes rows
+                    let sums = NormKernel.sumGradient measured.Mean (Mask.Output(out, through)) dyRows rows
                     seen.Dispose()
                     Flow.drop dy
                     let dx = gradient norm measured sums ValueNone through x rows ValueNone

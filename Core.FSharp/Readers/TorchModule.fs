@@ -37,7 +37,7 @@ type TrainingPass internal (output: Tensor, back: (Tensor -> unit) option) =
     /// What the network made of the batch: logits `[N, classes]` for a classifier.
     member _.Output = output
 
-    /// After the loss of `Output` has gone backward. Once.
+    /// To be called once, after the loss of `Output` has gone backward: throws `InvalidOperationException` before that.
     member _.Backward() =
         match back with
         | None -> ()
@@ -84,8 +84,9 @@ type TorchModule(weights: Weights) as this =
 
         run.Invoke(x, false, this.training)
 
-    /// The same in training, to be followed by `Backward`. On the CPU, channels last, in float32 or bfloat16 it is faster
-    /// than `forward` and autograd; elsewhere, and where the module is not in training, it is those.
+    /// A training pass over a batch `[N, C, H, W]` or `[N, F]`; its `Backward` has to follow. On the CPU, channels last, in
+    /// float32 or bfloat16, it is faster than `forward` and autograd; elsewhere, and where the module is not in training,
+    /// it is those.
     member this.pass(x: Tensor) : TrainingPass =
         if this.training && Gradient.supports weights.Placement then
             weights.CountBatch()

@@ -242,6 +242,39 @@ let tests =
             Expect.equal (numbers x) (numbers before) "images"
         }
 
+        // Eight channels at a time, four, and one; the same numbers in, and sums in float32 of the same.
+        for channels in [ 8; 12; 7 ] do
+            test $"norms of {channels} channels in bfloat16 are those in float32, rounded as libtorch rounds" {
+                use _ = torch.NewDisposeScope()
+                use generator = generator 3
+                let input = Shape.Image(channels, 6, 5)
+                use exact = build Layout.Contiguous 5 (planOf input (batchNorm >>> relu))
+                use wide = copied torch.ScalarType.Float32 exact
+                use narrow = copied torch.ScalarType.BFloat16 exact
+                let x = (batchFor generator 3 input).``to`` torch.ScalarType.BFloat16
+                let expected = (wide.pass (x.``to`` torch.ScalarType.Float32)).Output.``to`` torch.ScalarType.BFloat16
+                Expect.equal (numbers (narrow.pass x).Output) (numbers expected) "numbers"
+            }
+
+        for channels in [ 8; 4; 1 ] do
+            test $"of several largest numbers the first has the gradient, {channels} channels" {
+                use _ = torch.NewDisposeScope()
+                let plan = planOf (Shape.Image(2, 2, 2)) (conv1x1 channels >>> maxPool 2)
+                use network = new TorchModule(new Weights(plan, Placement.cpu))
+
+                for spec, weight in network.Weights.Parameters do
+                    use _ = torch.no_grad ()
+                    weight.fill_ ((if spec.Role = Role.Weight then 1.0 else 0.0).ToScalar()) |> ignore
+
+                network.train true
+                // Every pixel's two numbers come to 3, and only the gradient of the weight tells the pixels apart.
+                let x = torch.tensor([| 1.0f; 2.0f; 0.5f; 3.0f; 2.0f; 1.0f; 2.5f; 0.0f |]).view(1L, 2L, 2L, 2L)
+                byPass network x (torch.ones 1L) |> ignore
+                let weight = network.Weights.Parameters |> Array.find (fun (spec, _) -> spec.Role = Role.Weight) |> fst
+                let expected = Array.concat (Array.replicate channels [| 1.0; 2.0 |])
+                Expect.equal (numbers (network.Weights.Gradient weight.Key)) expected "the first pixel"
+            }
+
         test "a pass goes backward after its loss" {
             use generator = generator 3
             use exact = build Layout.Contiguous 5 (planOf input (conv 2))
