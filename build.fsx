@@ -32,6 +32,7 @@ let tools () = run "dotnet tool restore"
 let restore () = run "dotnet restore Hybrid.sln"
 let build () = run "dotnet build Hybrid.sln -c Release"
 let test () = run "dotnet run -c Release --project Tests"
+let nightly () = run "dotnet run -c Release --project Tests -- nightly"
 let bench () = run "dotnet run -c Release --project Host.CSharp -- bench"
 
 let fsharp = "Core.FSharp Tests Examples bench build.fsx"
@@ -104,6 +105,7 @@ let targets = [
     "format", "formats all sources", format
     "build", "builds everything in Release", build
     "test", "runs the tests", test
+    "nightly", "runs the tests with ten times as many damaged files and kills", nightly
     "bench", "measures this machine's throughput", bench
     "docs", "says where the documentation is", docs
     "check", "fails where a file is not formatted or names a package feed", check

@@ -91,4 +91,5 @@ let main arguments =
     // The rest run side by side: libtorch's own threads would only be in their way.
     TorchSharp.torch.set_num_threads 1
     let processes = testSequencedGroup "processes" (testList "executable" processes)
-    runTestsWithCLIArgs [] arguments (testList "Hybrid" (processes :: inside))
+    let options = arguments |> Array.filter ((<>) Effort.word)
+    runTestsWithCLIArgs [] options (testList "Hybrid" (processes :: inside))

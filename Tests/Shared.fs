@@ -24,6 +24,17 @@ module Checkout =
         | Some root -> Path.Combine(Array.ofList (root.FullName :: parts))
         | None -> skiptest "not run from a checkout"
 
+/// How much tests by chance try: all of it under `Tests -- nightly`, a tenth in any other run.
+[<RequireQualifiedAccess>]
+module Effort =
+
+    let word = "nightly"
+
+    let private nightly = Environment.GetCommandLineArgs() |> Array.contains word
+
+    /// Tries of a test that makes `full` of them in a nightly run.
+    let tries full = if nightly then full else full / 10
+
 /// The data for tests, which is no part of this repository: `HYBRID_SHARED`, or `shared` beside the checkout.
 [<RequireQualifiedAccess>]
 module Shared =
