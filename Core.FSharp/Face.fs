@@ -36,6 +36,13 @@ type CommandLine =
     /// What a command line, without the program's name, asks for.
     static member Read(arguments: string array) : Request = Parse.commandLine arguments
 
+    /// The run that a command line from a run's folder describes, computed on `machine`; throws where it holds what a
+    /// file has no say in.
+    static member Stored(arguments: string array, machine: MachineRequest) : TrainRequest =
+        match Parse.stored arguments machine with
+        | Ok request -> request
+        | Error message -> raise (WrongRequestException message)
+
 [<AbstractClass; Sealed>]
 type Models =
     /// A model of the zoo for a number of classes. Hyperparameters that are given win.

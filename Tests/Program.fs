@@ -71,6 +71,7 @@ let private processes = [
     Callbacks.OwnCallbackTests.tests
     Commands.RequestTests.tests
     Commands.TrainTests.tests
+    Commands.StoredArgumentsTests.tests
     Commands.ResumeTests.tests
     Commands.TrialTests.tests
     Commands.PublishedTests.tests

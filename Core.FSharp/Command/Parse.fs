@@ -56,12 +56,12 @@ module Parse =
 
         $"{problem}{Option.defaultValue String.Empty hint}\nSee '{help}'."
 
-    let private request arguments (verb: Verb) =
+    let private request (verb: Verb) =
         match verb with
         | Verb.Train args ->
             match args.TryGetResult TrainArgument.Resume with
             | Some run -> TrainOptions.resume args run |> answer "train" Request.Resume
-            | None -> TrainOptions.train arguments args |> answer "train" Request.Train
+            | None -> TrainOptions.train args |> answer "train" Request.Train
         | Verb.Test args -> CheckpointOptions.test args |> answer "test" Request.Test
         | Verb.Predict args -> CheckpointOptions.predict args |> answer "predict" Request.Predict
         | Verb.Summary args -> CheckpointOptions.summary args |> answer "summary" Request.Summary
@@ -82,13 +82,46 @@ module Parse =
                 let results = parser.Value.ParseCommandLine(arguments, raiseOnUsage = true)
 
                 match results.GetAllResults() with
-                | [ verb ] -> request arguments verb
+                | [ verb ] -> request verb
                 | _ -> Request.Wrong "expected one verb\nSee 'hybrid --help'."
         with :? ArguParseException as problem ->
             if problem.ErrorCode = ErrorCode.HelpText then
                 Request.Show problem.Message
             else
                 Request.Wrong(explain arguments problem.Message)
+
+    /// The run that a stored command line describes, to be computed on `machine`: of the stored one only what belongs to
+    /// the run is taken, its precision among it.
+    let stored (arguments: string array) (machine: MachineRequest) : Result<TrainRequest, string> =
+        check {
+            do! StoredArguments.bound arguments
+
+            let! args =
+                try
+                    match parser.Value.ParseCommandLine(arguments, raiseOnUsage = true).GetAllResults() with
+                    | [ Verb.Train args ] -> Ok args
+                    | _ -> Error "it is not that of a training"
+                with :? ArguParseException as problem ->
+                    Error(
+                        if problem.ErrorCode = ErrorCode.HelpText then
+                            "it asks for help"
+                        else
+                            explain arguments problem.Message
+                    )
+
+            do! StoredArguments.check args
+            let! request = TrainOptions.train args
+
+            do! if request.FindBatchSize then Error "--batch-size has not been found" else Ok()
+
+            let machine = {
+                machine with
+                    Precision = request.Machine.Precision
+                    Tf32 = request.Machine.Tf32
+            }
+
+            return { request with Machine = machine }
+        }
 
     /// A source of data as `--data` names it.
     let source (text: string) : Result<DataSource, string> = Value.source text

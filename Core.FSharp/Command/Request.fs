@@ -154,6 +154,8 @@ type TrainRequest = {
 type ResumeRequest = {
     /// A run's folder, or a folder of runs; empty for the default.
     Run: string
+    /// Where to compute. Of this machine: nothing that lies in the run's folder has a say in it.
+    Machine: MachineRequest
     Json: bool
 }
 

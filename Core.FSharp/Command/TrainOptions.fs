@@ -6,25 +6,59 @@ open Hybrid
 /// What `train` and `compare` are asked for.
 module internal TrainOptions =
 
-    /// A run is taken up again as it was started: beside its place and the form of the output nothing can be said.
-    let resume (args: ParseResults<TrainArgument>) (run: string option) =
-        let others =
-            args.GetAllResults()
-            |> List.filter (function
-                | TrainArgument.Resume _
-                | TrainArgument.Out _
-                | TrainArgument.Json -> false
-                | _ -> true)
+    /// What a run is told when it is taken up again: its place, the machine, and the form of the output. All else is as
+    /// it was started.
+    let private ofResume (argument: TrainArgument) =
+        match argument with
+        | TrainArgument.Resume _
+        | TrainArgument.Out _
+        | TrainArgument.Device _
+        | TrainArgument.Threads _
+        | TrainArgument.Trim_Memory
+        | TrainArgument.Libtorch _
+        | TrainArgument.Json -> true
+        | _ -> false
 
-        if others.IsEmpty then
-            Ok {
-                Run = run |> Option.orElse (args.TryGetResult TrainArgument.Out) |> Option.defaultValue ""
+    let private refusal run others =
+        let longer =
+            others
+            |> List.exists (function
+                | TrainArgument.Epochs _
+                | TrainArgument.Max_Steps _ -> true
+                | _ -> false)
+
+        if longer then
+            let folder = if run = "" then "RUN" else run
+
+            "--resume goes on with a run as it was started, to the length that it was started with. "
+            + $"To train on from its weights start a new run: --init {folder}/checkpoints/last.safetensors --epochs N"
+        else
+            "--resume goes on with a run as it was started: of the other options only --out, --device, --threads, "
+            + "--trim-memory, --libtorch and --json go with it"
+
+    let resume (args: ParseResults<TrainArgument>) (run: string option) =
+        check {
+            let run = run |> Option.orElse (args.TryGetResult TrainArgument.Out) |> Option.defaultValue ""
+            let others = args.GetAllResults() |> List.filter (ofResume >> not)
+            do! if others.IsEmpty then Ok() else Error(refusal run others)
+
+            let! machine =
+                machine
+                    (args.TryGetResult TrainArgument.Device)
+                    None
+                    (args.TryGetResult TrainArgument.Threads)
+                    (args.Contains TrainArgument.Trim_Memory)
+                    (args.TryGetResult TrainArgument.Libtorch)
+                    false
+
+            return {
+                Run = run
+                Machine = machine
                 ResumeRequest.Json = args.Contains TrainArgument.Json
             }
-        else
-            Error "--resume goes on with a run as it was started: of the other options only --out and --json go with it"
+        }
 
-    let train (arguments: string array) (args: ParseResults<TrainArgument>) =
+    let train (args: ParseResults<TrainArgument>) =
         check {
             let! data =
                 data
@@ -86,7 +120,7 @@ module internal TrainOptions =
                 FastDevRun = false
                 Out = args.GetResult(TrainArgument.Out, "")
                 Json = args.Contains TrainArgument.Json
-                Arguments = arguments
+                Arguments = StoredArguments.ofRun args
             }
 
             let fast = args.Contains TrainArgument.Fast_Dev_Run

@@ -28,22 +28,28 @@ public sealed record RunState(
     /// <summary>What goes into the file's metadata.</summary>
     public KeyValuePair<string, string> ToMetadata() => new(Key, JsonSerializer.Serialize(this));
 
-    /// <exception cref="WorkException">The file holds no state of a run.</exception>
+    /// <exception cref="WorkException">The file holds no state of a run, or one that no run can be in.</exception>
     public static RunState Read(string path, Checkpoint file)
     {
+        if (file.Metadata[Key] is not JsonValue text || !text.TryGetValue<string>(out var json))
+            throw new WorkException(
+                $"'{path}' holds no state of a run to go on from: --init starts a new run from its weights"
+            );
         try
         {
-            if (file.Metadata[Key] is { } text)
-                return JsonSerializer.Deserialize<RunState>(text.GetValue<string>())
-                    ?? throw new JsonException("nothing there");
+            var state = StoredFields.Parse(json);
+            return new RunState(
+                state.Texts(nameof(Arguments)),
+                state.Text(nameof(WorkingFolder)),
+                (int)state.Whole(nameof(Threads), 1, int.MaxValue),
+                RunPosition.Read(state.Inner(nameof(Position))),
+                state.Inner(nameof(Callbacks)).Fields
+            );
         }
-        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        catch (BrokenFileException broken)
         {
-            // Told below with the same words as a file that says nothing.
+            throw new WorkException($"'{path}': its state of a run is broken: {broken.Message}");
         }
-        throw new WorkException(
-            $"'{path}' holds no state of a run to go on from: --init starts a new run from its weights"
-        );
     }
 }
 
@@ -60,6 +66,22 @@ public sealed record RunPosition(
 {
     public static RunPosition Of(TrainingPosition p) =>
         new(p.Epoch, p.Batch, p.Step, p.OptimizerSteps, p.Sums.Count, p.Sums.Correct, p.Sums.Loss);
+
+    /// <exception cref="BrokenFileException">No run is ever there.</exception>
+    internal static RunPosition Read(StoredFields stored)
+    {
+        long Count(string name, long most = long.MaxValue) => stored.Whole(name, 0, most);
+        var images = Count(nameof(RunPosition.Count));
+        return new(
+            (int)Count(nameof(Epoch), int.MaxValue),
+            (int)Count(nameof(Batch), int.MaxValue),
+            Count(nameof(Step)),
+            Count(nameof(OptimizerSteps)),
+            images,
+            Count(nameof(Correct), images),
+            stored.Number(nameof(Loss))
+        );
+    }
 
     public TrainingPosition ToPosition() => new(Epoch, Batch, Step, OptimizerSteps, new Sums(Count, Correct, Loss));
 }

@@ -1,3 +1,6 @@
+using Hybrid.Command;
+using Hybrid.Host.Runtime;
+
 namespace Hybrid.Host.Checkpoints;
 
 /// <summary>A run that can be taken up again.</summary>
@@ -6,8 +9,8 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
 {
     /// <summary>Finds a run by one of its checkpoints, its folder, or a folder above that, and reads the state: the
     /// checkpoint's, else the last.</summary>
-    /// <exception cref="Runtime.RequestException">There is none.</exception>
-    /// <exception cref="Runtime.WorkException">The file is broken, or holds no state.</exception>
+    /// <exception cref="RequestException">There is none.</exception>
+    /// <exception cref="WorkException">The file is broken, or holds no state.</exception>
     public static SavedRun Find(string place)
     {
         var folder = File.Exists(place) ? RunFolder.Around(place) : RunFolder.Find(place);
@@ -15,5 +18,20 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
         AtomicFile.Sweep(folder.Checkpoints);
         var file = CheckpointFile.Read(path);
         return new SavedRun(folder, path, file, RunState.Read(path, file));
+    }
+
+    /// <summary>What the run was started with, to be computed on a machine of which the folder says nothing.</summary>
+    /// <exception cref="WorkException">The stored command line holds something that is not the run's.</exception>
+    public TrainRequest Request(MachineRequest machine)
+    {
+        try
+        {
+            return CommandLine.Stored([.. State.Arguments], machine);
+        }
+        catch (WrongRequestException error)
+        {
+            var reason = Quoted.Plain(error.Message.Split('\n')[0]);
+            throw new WorkException($"'{Source}': the command line that it stores is refused: {reason}", error);
+        }
     }
 }

@@ -57,12 +57,12 @@ public static class TrainCommand
     private static TrainResult GoOn(ResumeRequest request, Output output, IReadOnlyList<ICallback> own)
     {
         var saved = SavedRun.Find(request.Run.Length > 0 ? request.Run : RunFolder.DefaultRoot);
+        var train = saved.Request(request.Machine);
+        // Before the folder is changed: what names a libtorch on this command line is meant from here.
+        var placement = Machine.Prepare(train.Machine);
         // The command line's relative paths mean what they meant then.
         if (Directory.Exists(saved.State.WorkingFolder))
             Directory.SetCurrentDirectory(saved.State.WorkingFolder);
-        if (CommandLine.Read([.. saved.State.Arguments]) is not Request.Train { Item: var train })
-            throw new WorkException($"'{saved.Source}' does not hold the command line that started its run");
-        var placement = Machine.Prepare(train.Machine);
         using var data = new LoadedData(train.Data, output);
         using var run = new TrainingRun(train, data, placement, output, own, saved);
         return run.Finish();

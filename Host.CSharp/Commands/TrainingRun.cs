@@ -259,7 +259,8 @@ public sealed class TrainingRun : IDisposable
         var threads = TorchSharp.torch.get_num_threads();
         if (saved.State.Threads != threads)
             _output.Line(
-                $"The run was started with {saved.State.Threads} threads: with another number its last digits will differ."
+                $"The run was started with {saved.State.Threads} threads and goes on with {threads}: its last digits will differ "
+                    + $"(--threads {saved.State.Threads} keeps them)."
             );
     }
 }
