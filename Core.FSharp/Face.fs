@@ -33,8 +33,11 @@ module private Answers =
 /// The core as C# sees it: compiled last, nothing but hand-overs.
 [<AbstractClass; Sealed>]
 type CommandLine =
-    /// What a command line, without the program's name, asks for.
-    static member Read(arguments: string array) : Request = Parse.commandLine arguments
+    /// What a command line, without the program's name, asks for. `home` is the folder that `~` stands for.
+    static member Read(arguments: string array, home: string) : Request = Parse.commandLine home arguments
+
+    /// The same where `~` stands for nothing.
+    static member Read(arguments: string array) : Request = CommandLine.Read(arguments, "")
 
     /// The run that a command line from a run's folder describes, computed on `machine`; throws where it holds what a
     /// file has no say in.
@@ -124,6 +127,10 @@ type Training =
     static member Recipe(source: DataSource, model: Model, changes: RecipeChanges) : Recipe =
         RecipeChanges.apply source model changes |> orThrow
 
+    /// What that recipe has otherwise than its user may think, in sentences.
+    static member Remarks(source: DataSource, model: Model, changes: RecipeChanges, recipe: Recipe) : string array =
+        RecipeChanges.remarks source model changes recipe |> Array.ofList
+
     /// A run over `train`, validated after each epoch on `validation` unless that is empty.
     static member Fit
         (
@@ -151,7 +158,7 @@ type Training =
         let feed = Feed.plain data normalisation network.Weights.Placement batchSize
 
         Inference.fastest network data.Count (fun forward ->
-            Diagnosis.measure (Objective.CrossEntropy 0.0) forward feed)
+            Diagnosis.measure Objective.plain forward feed)
 
     /// The place before the first step.
     static member Start: TrainingPosition = TrainingPosition.start

@@ -8,7 +8,7 @@ Interrupt.Listen();
 var here = Environment.CurrentDirectory;
 try
 {
-    return CommandLine.Read(args) switch
+    return CommandLine.Read(args, Environment.GetEnvironmentVariable("HOME") ?? "") switch
     {
         Request.Train it => TrainCommand.Run(it.Item),
         Request.Resume it => TrainCommand.Resume(it.Item),
@@ -54,6 +54,6 @@ static int Show(string text)
 
 static int Fail(string message, int code)
 {
-    Console.Error.WriteLine($"hybrid: {message}");
+    Console.Error.WriteLine($"hybrid: {Printable.Message(message)}");
     return code;
 }

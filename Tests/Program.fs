@@ -6,6 +6,7 @@ open Hybrid.Tests
 /// One line a test file: what is not named here does not run.
 let private inside = [
     Runtime.ShimMendTests.tests
+    Runtime.PrintableTests.tests
     Runtime.LibtorchVersionTests.tests
     Networks.NetLawTests.tests
     Networks.PlanTests.tests

@@ -7,18 +7,18 @@ type TestArgument =
     | [<Unique>] Checkpoint of string
     | [<Unique>] Data of string
     | [<Unique>] Split of string
-    | [<Unique>] Val_Size of int
-    | [<Unique>] Split_Seed of int64
-    | [<Unique>] Limit_Train of int
-    | [<Unique>] Limit_Val of int
-    | [<Unique>] Limit_Test of int
+    | [<Unique>] Val_Size of number: string
+    | [<Unique>] Split_Seed of number: string
+    | [<Unique>] Limit_Train of number: string
+    | [<Unique>] Limit_Val of number: string
+    | [<Unique>] Limit_Test of number: string
     | [<Unique>] Refuse_Broken
     | [<Unique>] Model of string
     | Hparam of string
-    | [<Unique>] Batch_Size of int
+    | [<Unique>] Batch_Size of number: string
     | [<Unique>] Device of string
     | [<Unique>] Precision of string
-    | [<Unique>] Threads of int
+    | [<Unique>] Threads of number: string
     | [<Unique>] Trim_Memory
     | [<Unique>] Libtorch of string
     | [<Unique>] Tf32
@@ -52,14 +52,14 @@ type TestArgument =
 type PredictArgument =
     | [<MainCommand>] Files of FILE_OR_FOLDER: string list
     | [<Unique>] Checkpoint of string
-    | [<Unique>] Top of int
+    | [<Unique>] Top of number: string
     | [<Unique>] Data of string
     | [<Unique>] Model of string
     | Hparam of string
-    | [<Unique>] Batch_Size of int
+    | [<Unique>] Batch_Size of number: string
     | [<Unique>] Device of string
     | [<Unique>] Precision of string
-    | [<Unique>] Threads of int
+    | [<Unique>] Threads of number: string
     | [<Unique>] Trim_Memory
     | [<Unique>] Libtorch of string
     | [<Unique>] Tf32

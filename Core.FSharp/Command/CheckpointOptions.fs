@@ -25,7 +25,7 @@ module internal CheckpointOptions =
 
             let! model = model (args.TryGetResult TestArgument.Model) (args.GetResults TestArgument.Hparam)
             let! split = split (args.GetResult(TestArgument.Split, "test"))
-            let! batchSize = Value.atLeast 1 "--batch-size" (args.GetResult(TestArgument.Batch_Size, 128))
+            let! batchSize = Value.atLeast 1 "--batch-size" (args.GetResult(TestArgument.Batch_Size, "128"))
 
             let! machine =
                 machine
@@ -58,10 +58,10 @@ module internal CheckpointOptions =
                 | Some(_ :: _ as files) -> Ok files
                 | _ -> Error "nothing to predict: name picture files or folders"
 
-            let! top = Value.atLeast 1 "--top" (args.GetResult(PredictArgument.Top, 5))
+            let! top = Value.atLeast 1 "--top" (args.GetResult(PredictArgument.Top, "5"))
             let! data = data (args.TryGetResult PredictArgument.Data) None None (None, None, None)
             let! model = model (args.TryGetResult PredictArgument.Model) (args.GetResults PredictArgument.Hparam)
-            let! batchSize = Value.atLeast 1 "--batch-size" (args.GetResult(PredictArgument.Batch_Size, 128))
+            let! batchSize = Value.atLeast 1 "--batch-size" (args.GetResult(PredictArgument.Batch_Size, "128"))
 
             let! machine =
                 machine

@@ -5,13 +5,13 @@ open Argu
 [<RequireQualifiedAccess>]
 type BenchArgument =
     | [<Unique>] Models of string
-    | [<Unique>] Batch_Size of int
-    | [<Unique>] Repeats of int
-    | [<Unique>] Seconds of float
+    | [<Unique>] Batch_Size of number: string
+    | [<Unique>] Repeats of number: string
+    | [<Unique>] Seconds of number: string
     | [<Unique>] Against of string
     | [<Unique>] Device of string
     | [<Unique>] Precision of string
-    | [<Unique>] Threads of int
+    | [<Unique>] Threads of number: string
     | [<Unique>] Trim_Memory
     | [<Unique>] Libtorch of string
     | [<Unique>] Tf32
@@ -39,7 +39,7 @@ type BenchArgument =
 [<RequireQualifiedAccess>]
 type DoctorArgument =
     | [<Unique>] Device of string
-    | [<Unique>] Threads of int
+    | [<Unique>] Threads of number: string
     | [<Unique>] Trim_Memory
     | [<Unique>] Libtorch of string
     | [<Unique>] Json

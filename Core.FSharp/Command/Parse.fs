@@ -73,9 +73,39 @@ module Parse =
             let version = typeof<Request>.Assembly.GetName().Version
             Request.Show $"hybrid {version.Major}.{version.Minor}.{version.Build}"
 
-    /// Reads a command line, without the program's name. Never fails: what is wrong is a request too.
-    let commandLine (arguments: string array) : Request =
+    /// A path below the user's home, as a shell would have it: it leaves `--out=~/runs` and `folder:~/photos` alone.
+    let private atHome home (word: string) =
+        let from (path: string) = path = "~" || path.StartsWith("~/", StringComparison.Ordinal)
+        let kind = word.Substring(0, word.IndexOf ':' + 1)
+        let path = word.Substring kind.Length
+
+        if home <> "" && from path && List.contains kind [ ""; "folder:"; "cifar10:"; "cifar100:" ] then
+            kind + home + path.Substring 1
+        else
+            word
+
+    /// The words that Argu knows, for the ways of writing that it does not: `-h`, `--option=value`, `~`.
+    let private words home (arguments: string array) = [|
+        let verb = Array.tryHead arguments
+
+        let options =
+            verb |> Option.filter (fun verb -> List.contains verb (names None)) |> names |> Set.ofList
+
+        for word in arguments do
+            match word.IndexOf '=' with
+            | _ when word = "-h" -> "--help"
+            | at when at > 0 && options.Contains(word.Substring(0, at)) ->
+                word.Substring(0, at)
+                atHome home (word.Substring(at + 1))
+            | _ -> atHome home word
+    |]
+
+    /// Reads a command line, without the program's name. Never fails: what is wrong is a request too. `home` is the
+    /// folder that `~` stands for, empty where there is none.
+    let commandLine (home: string) (arguments: string array) : Request =
         try
+            let arguments = words home arguments
+
             if arguments.Length = 0 then
                 Request.Show(parser.Value.PrintUsage())
             else

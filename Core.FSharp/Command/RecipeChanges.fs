@@ -44,16 +44,36 @@ module RecipeChanges =
         LogEvery = None
     }
 
-    /// Published sets get the published recipe. The drawn images are learned in a few minutes on two cores, and a
+    /// Published sets get the published recipe; a shorter run of it has its milestones at the places of the short one,
+    /// since the rate would otherwise never fall. The drawn images are learned in a few minutes on two cores, and a
     /// folder's pictures are seldom so many that they take longer.
     let private startingPoint source changes model =
         let short usual = Recipe.short (Option.defaultValue usual changes.Epochs) model
+        let published = Recipe.published model
 
         match source with
         | DataSource.Shapes -> short 8
         | DataSource.Folder _ -> short 30
         | DataSource.Cifar10 _
-        | DataSource.Cifar100 _ -> Recipe.published model
+        | DataSource.Cifar100 _ ->
+            match changes.Epochs with
+            | Some epochs when epochs < published.Epochs -> Recipe.short epochs model
+            | _ -> published
+
+    /// What the recipe has otherwise than its user may think, in sentences.
+    let remarks (source: DataSource) (model: Model) (changes: RecipeChanges) (recipe: Recipe) : string list =
+        let published = Recipe.published model
+
+        match source, Schedule.main recipe.Schedule, published.Schedule with
+        | (DataSource.Cifar10 _ | DataSource.Cifar100 _), Schedule.Milestones(now, _), Schedule.Milestones(were, _) when
+            changes.Schedule.Milestones.IsNone && now <> were
+            ->
+            let words epochs = epochs |> List.map string |> String.concat " and "
+
+            [
+                $"the rate falls after epochs {words now} instead of {words were}, since the run has {recipe.Epochs} epochs and not {published.Epochs}; --milestones names others"
+            ]
+        | _ -> []
 
     /// The recipe of a model on some data, with these changes. Everything not named stays as published.
     let apply (source: DataSource) (model: Model) (changes: RecipeChanges) : Result<Recipe, string> =

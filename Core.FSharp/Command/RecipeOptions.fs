@@ -43,7 +43,7 @@ module internal RecipeOptions =
 
             let! milestones = args.TryGetResult TrainArgument.Milestones |> optional (Value.epochs "--milestones")
             let! gamma = args.TryGetResult TrainArgument.Gamma |> optional (Value.positive "--gamma")
-            let! minimum = args.TryGetResult TrainArgument.Min_Lr |> optional (Value.atLeast 0.0 "--min-lr")
+            let! minimum = args.TryGetResult TrainArgument.Min_Lr |> optional (Value.within 0.0 1e30 "--min-lr")
             let! share = args.TryGetResult TrainArgument.Pct_Start |> optional (Value.within 0.0 1.0 "--pct-start")
             let! first = args.TryGetResult TrainArgument.Div_Factor |> optional (Value.positive "--div-factor")
 
@@ -83,7 +83,7 @@ module internal RecipeOptions =
     let changes (args: ParseResults<TrainArgument>) =
         check {
             let! epochs = args.TryGetResult TrainArgument.Epochs |> optional (Value.atLeast 1 "--epochs")
-            let! maxSteps = args.TryGetResult TrainArgument.Max_Steps |> optional (Value.atLeast 1L "--max-steps")
+            let! maxSteps = args.TryGetResult TrainArgument.Max_Steps |> optional (Value.atLeastLong 1L "--max-steps")
             let! batchSize = args.TryGetResult TrainArgument.Batch_Size |> optional Value.batchSize
             let! accumulate = args.TryGetResult TrainArgument.Accumulate |> optional (Value.atLeast 1 "--accumulate")
             let! optimizer = optimizer args
@@ -91,6 +91,7 @@ module internal RecipeOptions =
             let! schedule = schedule args
             let! clipping = clipping args
             let! average = args.TryGetResult TrainArgument.Ema |> optional (Value.within 0.0 0.999999 "--ema")
+            let! seed = args.TryGetResult TrainArgument.Seed |> optional (Value.seed "--seed")
             let! logEvery = args.TryGetResult TrainArgument.Log_Every |> optional (Value.atLeast 1 "--log-every")
 
             let! augment =
@@ -115,7 +116,7 @@ module internal RecipeOptions =
                 Augment = augment
                 KeepOrder = args.Contains TrainArgument.No_Shuffle
                 KeepLast = args.Contains TrainArgument.No_Drop_Last
-                Seed = args.TryGetResult TrainArgument.Seed
+                Seed = seed
                 LogEvery = logEvery
             }
         }

@@ -44,6 +44,9 @@ module ScheduleChanges =
         "one-cycle", ScheduleChoice.OneCycle
     ]
 
+    /// Steps are taken in float32, where a rate not far above this is no number.
+    let private highestRate = 1e30
+
     let private ownOptions changes =
         let own name choice given = { Name = name; Of = [ choice ]; Given = given }
 
@@ -88,4 +91,6 @@ module ScheduleChanges =
             match chosen changes published with
             | Schedule.Cosine minimum when minimum > rate ->
                 Error $"--min-lr is {minimum}, expected at most the rate {rate} that the schedule begins with"
+            | main when Schedule.highest main rate > highestRate ->
+                Error $"the learning rate would reach {Schedule.highest main rate}, expected at most {highestRate}"
             | main -> warmedUp changes epochs main)

@@ -25,7 +25,7 @@ module internal SharedOptions =
         check {
             let! device = Value.device (Option.defaultValue "auto" device)
             let! precision = Value.precision (Option.defaultValue "float32" precision)
-            let! threads = threads |> Option.map (Value.atLeast 1 "--threads") |> Option.defaultValue (Ok 0)
+            let! threads = threads |> Option.map Value.threads |> Option.defaultValue (Ok 0)
 
             do!
                 if tf32 && precision <> Precision.Float32 then
@@ -57,6 +57,7 @@ module internal SharedOptions =
                 |> Option.map (Value.atLeast 0 "--val-size" >> Result.map Nullable)
                 |> Option.defaultValue (Ok(Nullable()))
 
+            let! splitSeed = splitSeed |> Option.map (Value.seed "--split-seed") |> Option.defaultValue (Ok 42L)
             let! train = limit "--limit-train" train
             let! validation = limit "--limit-val" validation
             let! test = limit "--limit-test" test
@@ -64,7 +65,7 @@ module internal SharedOptions =
             return {
                 Source = source
                 ValSize = valSize
-                SplitSeed = Option.defaultValue 42L splitSeed
+                SplitSeed = splitSeed
                 LimitTrain = train
                 LimitVal = validation
                 LimitTest = test
@@ -102,7 +103,8 @@ module internal SharedOptions =
             let! delta =
                 match patience, minDelta with
                 | None, Some _ -> Error "--min-delta is of --patience, which is missing"
-                | _, given -> Option.defaultValue 0.0 given |> Value.within 0.0 Double.MaxValue "--min-delta"
+                | _, Some given -> Value.within 0.0 1e30 "--min-delta" given
+                | _, None -> Ok 0.0
 
             let! patience = patience |> Option.map (Value.atLeast 1 "--patience") |> Option.defaultValue (Ok 0)
 

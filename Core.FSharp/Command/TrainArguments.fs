@@ -5,13 +5,13 @@ open Argu
 [<RequireQualifiedAccess>]
 type TrainArgument =
     | [<Unique>] Data of string
-    | [<Unique>] Val_Size of int
-    | [<Unique>] Split_Seed of int64
-    | [<Unique>] Limit_Train of int
-    | [<Unique>] Limit_Val of int
-    | [<Unique>] Limit_Test of int
+    | [<Unique>] Val_Size of number: string
+    | [<Unique>] Split_Seed of number: string
+    | [<Unique>] Limit_Train of number: string
+    | [<Unique>] Limit_Val of number: string
+    | [<Unique>] Limit_Test of number: string
     | [<Unique>] Fast_Dev_Run
-    | [<Unique>] Overfit_Batches of int
+    | [<Unique>] Overfit_Batches of number: string
     | [<Unique>] Image_Size of string
     | [<Unique>] Refuse_Broken
     | [<Unique>] Model of string
@@ -19,51 +19,51 @@ type TrainArgument =
     | [<Unique>] Init of string
     | [<Unique>] Freeze_Body
     | [<Unique>] Resume of string option
-    | [<Unique>] Save_Every of int
-    | [<Unique>] Save_Top_K of int
+    | [<Unique>] Save_Every of number: string
+    | [<Unique>] Save_Top_K of number: string
     | [<Unique>] Save_Full_State
     | [<Unique>] No_Save_Last
-    | [<Unique>] Epochs of int
-    | [<Unique>] Max_Steps of int64
+    | [<Unique>] Epochs of number: string
+    | [<Unique>] Max_Steps of number: string
     | [<Unique>] Batch_Size of string
-    | [<Unique>] Accumulate of int
+    | [<Unique>] Accumulate of number: string
     | [<Unique>] Optimizer of string
-    | [<Unique>] Lr of float
+    | [<Unique>] Lr of number: string
     | [<Unique>] Find_Lr
-    | [<Unique>] Momentum of float
-    | [<Unique>] Dampening of float
+    | [<Unique>] Momentum of number: string
+    | [<Unique>] Dampening of number: string
     | [<Unique>] Nesterov
     | [<Unique>] Betas of string
-    | [<Unique>] Alpha of float
-    | [<Unique>] Eps of float
-    | [<Unique>] Weight_Decay of float
+    | [<Unique>] Alpha of number: string
+    | [<Unique>] Eps of number: string
+    | [<Unique>] Weight_Decay of number: string
     | [<Unique>] Schedule of string
     | [<Unique>] Milestones of string
-    | [<Unique>] Gamma of float
-    | [<Unique>] Min_Lr of float
-    | [<Unique>] Pct_Start of float
-    | [<Unique>] Div_Factor of float
-    | [<Unique>] Final_Div_Factor of float
-    | [<Unique>] Warmup_Epochs of int
-    | [<Unique>] Warmup_Start of float
-    | [<Unique>] Clip_Norm of float
-    | [<Unique>] Clip_Value of float
-    | [<Unique>] Ema of float
-    | [<Unique>] Label_Smoothing of float
+    | [<Unique>] Gamma of number: string
+    | [<Unique>] Min_Lr of number: string
+    | [<Unique>] Pct_Start of number: string
+    | [<Unique>] Div_Factor of number: string
+    | [<Unique>] Final_Div_Factor of number: string
+    | [<Unique>] Warmup_Epochs of number: string
+    | [<Unique>] Warmup_Start of number: string
+    | [<Unique>] Clip_Norm of number: string
+    | [<Unique>] Clip_Value of number: string
+    | [<Unique>] Ema of number: string
+    | [<Unique>] Label_Smoothing of number: string
     | [<Unique>] Augment of string
     | [<Unique>] No_Shuffle
     | [<Unique>] No_Drop_Last
     | [<Unique>] Monitor of string
     | [<Unique>] Mode of string
-    | [<Unique>] Patience of int
-    | [<Unique>] Min_Delta of float
-    | [<Unique>] Log_Every of int
+    | [<Unique>] Patience of number: string
+    | [<Unique>] Min_Delta of number: string
+    | [<Unique>] Log_Every of number: string
     | [<Unique>] Lr_Monitor of string
     | [<Unique>] Out of string
-    | [<Unique>] Seed of int64
+    | [<Unique>] Seed of number: string
     | [<Unique>] Device of string
     | [<Unique>] Precision of string
-    | [<Unique>] Threads of int
+    | [<Unique>] Threads of number: string
     | [<Unique>] Trim_Memory
     | [<Unique>] Libtorch of string
     | [<Unique>] Tf32
@@ -154,20 +154,20 @@ type CompareArgument =
     | [<Unique>] Models of string
     | [<Unique>] Checkpoints of string
     | [<Unique>] Data of string
-    | [<Unique>] Val_Size of int
-    | [<Unique>] Split_Seed of int64
-    | [<Unique>] Limit_Train of int
-    | [<Unique>] Limit_Val of int
-    | [<Unique>] Limit_Test of int
+    | [<Unique>] Val_Size of number: string
+    | [<Unique>] Split_Seed of number: string
+    | [<Unique>] Limit_Train of number: string
+    | [<Unique>] Limit_Val of number: string
+    | [<Unique>] Limit_Test of number: string
     | [<Unique>] Image_Size of string
     | [<Unique>] Refuse_Broken
-    | [<Unique>] Epochs of int
-    | [<Unique>] Batch_Size of int
+    | [<Unique>] Epochs of number: string
+    | [<Unique>] Batch_Size of number: string
     | [<Unique>] Out of string
-    | [<Unique>] Seed of int64
+    | [<Unique>] Seed of number: string
     | [<Unique>] Device of string
     | [<Unique>] Precision of string
-    | [<Unique>] Threads of int
+    | [<Unique>] Threads of number: string
     | [<Unique>] Trim_Memory
     | [<Unique>] Libtorch of string
     | [<Unique>] Tf32

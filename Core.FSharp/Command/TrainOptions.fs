@@ -124,7 +124,10 @@ module internal TrainOptions =
             }
 
             let fast = args.Contains TrainArgument.Fast_Dev_Run
-            let overfit = args.TryGetResult TrainArgument.Overfit_Batches
+
+            let! overfit =
+                args.TryGetResult TrainArgument.Overfit_Batches |> optional (Value.atLeast 1 "--overfit-batches")
+
             let! request = Found.check changes.LearningRate.IsSome (fast || overfit.IsSome) request
             return! Trial.apply fast overfit request
         }
@@ -149,6 +152,8 @@ module internal TrainOptions =
                     data
 
             let! epochs = args.TryGetResult CompareArgument.Epochs |> optional (Value.atLeast 1 "--epochs")
+
+            let! seed = args.TryGetResult CompareArgument.Seed |> optional (Value.seed "--seed")
 
             let! batchSize =
                 args.TryGetResult CompareArgument.Batch_Size |> optional (Value.atLeast 1 "--batch-size")
@@ -175,7 +180,7 @@ module internal TrainOptions =
                         RecipeChanges.none with
                             Epochs = epochs
                             BatchSize = batchSize
-                            Seed = args.TryGetResult CompareArgument.Seed
+                            Seed = seed
                     }
                     Monitor = monitor
                     Init = ""

@@ -6,7 +6,8 @@ open Hybrid
 module internal Trial =
 
     let private batches count (request: TrainRequest) =
-        count * Option.defaultValue Recipe.plain.BatchSize request.Changes.BatchSize
+        let size = Option.defaultValue Recipe.plain.BatchSize request.Changes.BatchSize
+        int (min (int64 count * int64 size) (int64 System.Int32.MaxValue))
 
     let private atMost images limit = if limit < 0 then images else min images limit
 
@@ -45,6 +46,5 @@ module internal Trial =
         match fast, overfitBatches with
         | true, Some _ -> Error "--fast-dev-run and --overfit-batches are two trials: give one of them"
         | true, None -> Ok(fastDevRun request)
-        | false, Some count ->
-            Value.atLeast 1 "--overfit-batches" count |> Result.map (fun count -> overfit count request)
+        | false, Some count -> Ok(overfit count request)
         | false, None -> Ok request

@@ -2,6 +2,7 @@ namespace Hybrid.Command
 
 open System
 open System.Globalization
+open System.Text.RegularExpressions
 open Hybrid
 
 /// Values of options, each with an error that names what was given and what is allowed.
@@ -13,11 +14,36 @@ module internal Value =
         |> Option.map (snd >> Ok)
         |> Option.defaultWith (fun () -> Error(Suggest.unknown kind (List.map fst allowed) given))
 
-    let atLeast minimum option value =
-        if value >= minimum then
-            Ok value
+    let private decimal = Regex(@"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$", RegexOptions.CultureInvariant)
+
+    /// A number as programs write it. Neither a decimal comma nor a separator of thousands is guessed at.
+    let number option (text: string) : Result<float, string> =
+        if decimal.IsMatch text then
+            Ok(Double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture))
+        elif text.Contains ',' && decimal.IsMatch(text.Replace(',', '.')) then
+            Error $"{option} is {text}, expected a number with a decimal point, such as {text.Replace(',', '.')}"
         else
-            Error $"{option} is {value}, expected at least {minimum}"
+            Error $"{option} is {text}, expected a number such as 0.1 or 1e-3"
+
+    let private whole (minimum: int64) (maximum: int64) option (text: string) =
+        match Int64.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture) with
+        | true, value when value >= minimum && value <= maximum -> Ok value
+        | true, value when value < minimum -> Error $"{option} is {text}, expected at least {minimum}"
+        | true, _ -> Error $"{option} is {text}, expected at most {maximum}"
+        | _ when decimal.IsMatch text -> Error $"{option} is {text}, expected a whole number from {minimum} to {maximum}"
+        | _ -> Error $"{option} is {text}, expected a whole number"
+
+    /// Any whole number of 64 bits: a seed.
+    let seed option = whole Int64.MinValue Int64.MaxValue option
+
+    let atLeast (minimum: int) option text = whole minimum Int32.MaxValue option text |> Result.map int
+
+    let atLeastLong (minimum: int64) option text = whole minimum Int64.MaxValue option text
+
+    let between (minimum: int) (maximum: int) option text = whole minimum maximum option text |> Result.map int
+
+    /// More threads than any machine has cores would only wait for one another.
+    let threads text = between 1 1024 "--threads" text
 
     /// What `--batch-size` says where the size is to be found.
     let auto = "auto"
@@ -29,19 +55,21 @@ module internal Value =
         | true, size when size >= 1 -> Ok(Some size)
         | _ -> Error $"--batch-size is {text}, expected a number of at least 1, or {auto}"
 
-    let within low high option (value: float) =
-        if value >= low && value <= high then
-            Ok value
-        else
-            let given = value.ToString CultureInfo.InvariantCulture
-            Error $"{option} is {given}, expected a number from {low} to {high}"
+    let within low high option text =
+        number option text
+        |> Result.bind (fun value ->
+            if value >= low && value <= high then
+                Ok value
+            else
+                Error $"{option} is {text}, expected a number from {low} to {high}")
 
-    let positive option (value: float) =
-        if value > 0.0 && Double.IsFinite value then
-            Ok value
-        else
-            let given = value.ToString CultureInfo.InvariantCulture
-            Error $"{option} is {given}, expected a number above 0"
+    /// Tensors hold float32 numbers at least: what is further out would be no number there, or nothing.
+    let positive option text =
+        number option text
+        |> Result.bind (fun value ->
+            if value <= 0.0 then Error $"{option} is {text}, expected a number above 0"
+            elif value < 1e-30 || value > 1e30 then Error $"{option} is {text}, expected a number from 1e-30 to 1e30"
+            else Ok value)
 
     let source (text: string) =
         let kind, folder =
@@ -92,12 +120,8 @@ module internal Value =
         | _ -> Error $"{option} is {text}, expected epochs such as 100,150"
 
     let betas option (text: string) =
-        let numbers =
-            text.Split ','
-            |> Array.map (fun part -> Double.TryParse(part, NumberStyles.Float, CultureInfo.InvariantCulture))
-
-        match numbers with
-        | [| (true, beta1); (true, beta2) |] when min beta1 beta2 >= 0.0 && max beta1 beta2 < 1.0 -> Ok(beta1, beta2)
+        match text.Split ',' |> Array.map (fun part -> number option (part.Trim())) with
+        | [| Ok beta1; Ok beta2 |] when min beta1 beta2 >= 0.0 && max beta1 beta2 < 1.0 -> Ok(beta1, beta2)
         | _ -> Error $"{option} is {text}, expected two numbers from 0 to below 1 such as 0.9,0.999"
 
     let imageSize (text: string) =

@@ -63,12 +63,16 @@ module Suggest =
 
         table[a.Length, b.Length]
 
-    /// The allowed word that was probably meant, if one is near.
+    let private digits (word: string) = String.filter Char.IsDigit word
+
+    /// The allowed word that was probably meant, if one is near. Another number is another thing, not a slip:
+    /// a ResNet50 is no ResNet.
     let nearest (allowed: string seq) (given: string) =
         let given = given.ToLowerInvariant()
 
         let near =
             allowed
+            |> Seq.filter (fun word -> digits word = digits given && given.Length < 100)
             |> Seq.map (fun word -> word, distance (word.ToLowerInvariant()) given)
             |> Seq.filter (fun (word, edits) -> edits <= max 1 (word.Length / 3))
 

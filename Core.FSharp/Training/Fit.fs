@@ -88,7 +88,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
         seq {
             match validation with
             | Some feed ->
-                let metrics = Loop.evaluate recipe.Objective shown feed
+                let metrics = Loop.evaluate Objective.plain shown feed
                 yield TrainingEvent.EpochValidated(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)
                 yield! diverged epoch (state.Step - 1L) "val_loss" metrics.Loss
             | None -> ()

@@ -11,6 +11,9 @@ type Objective =
 [<RequireQualifiedAccess>]
 module Objective =
 
+    /// What validation and test are told in, whatever training makes small: losses of one name are one thing.
+    let plain = Objective.CrossEntropy 0.0
+
     /// Scalar loss of logits `[N, classes]` against labels `[N]`, in float32 at least.
     let loss objective (logits: Tensor) (labels: Tensor) =
         match objective with

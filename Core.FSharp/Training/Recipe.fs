@@ -60,7 +60,7 @@ module Recipe =
         MaxSteps = 0L
         BatchSize = 128
         Accumulate = 1
-        Objective = Objective.CrossEntropy 0.0
+        Objective = Objective.plain
         Optimizer = sgd
         LearningRate = 0.1
         Schedule = Schedule.Constant
@@ -99,7 +99,8 @@ module Recipe =
     }
 
     /// Steps of an epoch of so many batches.
-    let stepsPerEpoch (recipe: Recipe) batches = (batches + recipe.Accumulate - 1) / recipe.Accumulate
+    let stepsPerEpoch (recipe: Recipe) batches =
+        batches / recipe.Accumulate + (if batches % recipe.Accumulate = 0 then 0 else 1)
 
     /// The learning rate of a step, counted from 0 over the run, where an epoch has so many steps.
     let rate (recipe: Recipe) stepsPerEpoch step =

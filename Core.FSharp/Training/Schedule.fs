@@ -81,3 +81,20 @@ module Schedule =
 
     /// The learning rate of one step. `initial` is the recipe's.
     let rate schedule (initial: float) (place: Place) = since 0 schedule initial place
+
+    /// What follows the warm-up, or all of it.
+    let rec main schedule =
+        match schedule with
+        | Schedule.WarmUp(_, _, rest) -> main rest
+        | all -> all
+
+    /// The highest rate of a run, whatever its length. `initial` is the recipe's.
+    let rec highest schedule (initial: float) =
+        match schedule with
+        | Schedule.Constant -> initial
+        | Schedule.Milestones(epochs, gamma) -> max initial (initial * gamma ** float epochs.Length)
+        | Schedule.Cosine minimum -> max initial minimum
+        | Schedule.OneCycle p ->
+            let first = initial / p.DivFactor
+            List.max [ initial; first; first / p.FinalDivFactor ]
+        | Schedule.WarmUp(_, _, main) -> highest main initial

@@ -36,6 +36,10 @@ public static class PredictionCsv
         return text.ToString();
     }
 
-    private static string Quoted(string cell) =>
-        cell.AsSpan().IndexOfAny(",\"\r\n") < 0 ? cell : $"\"{cell.Replace("\"", "\"\"")}\"";
+    private static string Quoted(string cell)
+    {
+        // Spreadsheets would work such a cell out as a formula; an apostrophe before it makes it text for them.
+        var text = cell.Length > 0 && "=+-@\t\r".Contains(cell[0]) ? $"'{cell}" : cell;
+        return text == cell && text.AsSpan().IndexOfAny(",\"\r\n") < 0 ? text : $"\"{text.Replace("\"", "\"\"")}\"";
+    }
 }

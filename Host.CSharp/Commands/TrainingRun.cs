@@ -94,6 +94,8 @@ public sealed class TrainingRun : IDisposable
     {
         var where = _request.FastDevRun ? "one step, nothing is kept" : $"into {_folder.Root}";
         TrainingWords.Before(_output, _model, _network.Plan, _data, _recipe, where);
+        foreach (var remark in Training.Remarks(_request.Data.Source, _model, _request.Changes, _recipe))
+            _output.Line(remark);
         OutOfMemory.Explain(
             _network,
             _recipe.BatchSize,

@@ -15,6 +15,8 @@ public sealed class Output
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
+    private const int Unbroken = 100_000;
+
     private readonly bool _json;
 
     /// <param name="json">People are spoken to on stderr, so that stdout holds nothing but the result.</param>
@@ -24,8 +26,10 @@ public sealed class Output
         var writer = json ? Console.Error : Console.Out;
         Live = json ? !Console.IsErrorRedirected : !Console.IsOutputRedirected;
         People = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(writer) });
+        People.Pipeline.Attach(new HarmlessText());
+        // Nothing reads a file or a pipe in columns: a line that is broken there can't be searched for.
         if (!Live)
-            People.Profile.Width = 160;
+            People.Profile.Width = Unbroken;
     }
 
     public IAnsiConsole People { get; }
@@ -33,16 +37,11 @@ public sealed class Output
     /// <summary>Whether people watch a terminal, where bars may move.</summary>
     public bool Live { get; }
 
-    /// <summary>A line of plain text.</summary>
-    public void Line(string text) => People.WriteLine(text);
+    /// <summary>A line of plain text. The program never breaks it in two, so that the paths in it can be copied.</summary>
+    public void Line(string text) => People.Profile.Out.Writer.WriteLine(Printable.Line(text));
 
-    /// <summary>A line about something that the work goes on without. It is never broken in two, so that it can be
-    /// searched for; what a file's name may hold cannot move the cursor.</summary>
-    public void Warning(string text)
-    {
-        var plain = string.Concat(text.Select(c => char.IsControl(c) ? '?' : c));
-        People.Profile.Out.Writer.WriteLine($"warning: {plain}");
-    }
+    /// <summary>A line about something that the work goes on without.</summary>
+    public void Warning(string text) => Line($"warning: {text}");
 
     /// <summary>The result of the command, if a program asked for it.</summary>
     public void Result(object result)

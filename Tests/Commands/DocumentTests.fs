@@ -18,7 +18,7 @@ let tests =
     testList "docs/lightning.md" [
         test "every option that it names is one of train" {
             let help =
-                match Parse.commandLine [| "train"; "--help" |] with
+                match CommandLine.Read [| "train"; "--help" |] with
                 | Request.Show help -> help
                 | other -> failtest $"{other}"
 

@@ -70,6 +70,27 @@ let tests =
             Expect.equal (File.ReadAllText(folder.At "out.csv")) csv.Out "the same in a file"
         }
 
+        test "a file's name is whole in a pipe, no formula to a spreadsheet, and no order to a terminal" {
+            use folder = new TemporaryFolder()
+            let checkpoint = prepare folder
+            let long = String.replicate 120 "n" + ".png"
+            let names = [ long; "=1+1.png"; "@SUM(1).png"; "a\u001b]0;owned\u0007.png" ]
+
+            for name in names do
+                write (folder.At name) (plain 4 4 (1uy, 2uy, 3uy))
+
+            let predict arguments =
+                (Executable.succeed folder.Path ([ "predict"; "--checkpoint"; checkpoint; "--top"; "1" ] @ arguments @ names)).Out
+
+            let table = predict []
+            Expect.stringContains table long "in one piece"
+            Expect.stringContains table @"a\u{1B}]0;owned\u{7}.png" "as its codes"
+            Expect.isFalse (table.Contains '\u001b') "no escape"
+            let csv = predict [ "--csv"; "-" ]
+            Expect.stringContains csv "\n\"'=1+1.png\"," "text"
+            Expect.stringContains csv "\n\"'@SUM(1).png\"," "text"
+        }
+
         test "what cannot be read is warned of; if that is all, the work failed" {
             use folder = new TemporaryFolder()
             let checkpoint = prepare folder

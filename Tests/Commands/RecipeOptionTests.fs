@@ -36,6 +36,11 @@ let private schedules = [
     "", Schedule.Milestones([ 5; 7 ], 0.1)
     "--epochs 20", Schedule.Milestones([ 12; 17 ], 0.1)
     "--data cifar10", Schedule.Milestones([ 100; 150 ], 0.1)
+    "--data cifar10 --epochs 180", Schedule.Milestones([ 100; 150 ], 0.1)
+    "--data cifar10 --epochs 200", Schedule.Milestones([ 100; 150 ], 0.1)
+    "--data cifar10 --epochs 3", Schedule.Milestones([ 2; 3 ], 0.1)
+    "--data cifar100 --epochs 20 --gamma 0.2", Schedule.Milestones([ 12; 17 ], 0.2)
+    "--data cifar10 --epochs 3 --milestones 100,150", Schedule.Milestones([ 100; 150 ], 0.1)
     "--schedule milestones --milestones 3,2 --gamma 0.5", Schedule.Milestones([ 2; 3 ], 0.5)
     "--schedule constant", Schedule.Constant
     "--schedule cosine", Schedule.Cosine 0.0
@@ -55,6 +60,10 @@ let private others: (string * (Recipe -> bool)) list = [
     "--clip-value 2", (fun recipe -> recipe.Clipping = Some(Clipping.Value 2.0))
     "--ema 0.99", (fun recipe -> recipe.Average = Some 0.99)
     "--freeze-body --init x.safetensors", _.FreezeBody
+    "--epochs=7", (fun recipe -> recipe.Epochs = 7)
+    "--lr=1e-3", (fun recipe -> recipe.LearningRate = 1e-3)
+    "--lr .5", (fun recipe -> recipe.LearningRate = 0.5)
+    "--seed -3", (fun recipe -> recipe.Seed = -3L)
 ]
 
 /// What does not go together, and what the message must name.
@@ -88,10 +97,61 @@ let private wrong = [
     "--clip-norm 0", [ "--clip-norm"; "above 0" ]
     "--clip-norm 1 --clip-value 1", [ "--clip-norm"; "--clip-value" ]
     "--dampening 0.1 --momentum 0", [ "--dampening"; "--momentum" ]
+    "--lr 1e39", [ "--lr"; "1e39"; "1e30" ]
+    "--gamma 1e308", [ "--gamma"; "1e308"; "1e30" ]
+    "--gamma 1e30 --milestones 1,2", [ "the learning rate would reach" ]
+    "--schedule one-cycle --div-factor 1e-29 --final-div-factor 1e-29", [ "learning rate" ]
+    "--threads 10000", [ "--threads"; "10000"; "1024" ]
+    "--epochs 99999999999", [ "--epochs"; "99999999999"; "2147483647" ]
+    "--epochs 1.5", [ "--epochs"; "1.5"; "whole number" ]
+    "--epochs 1e3", [ "--epochs"; "1e3"; "whole number" ]
+    "--epochs 1,000", [ "--epochs"; "1,000"; "whole number" ]
+    "--epochs=", [ "--epochs" ]
 ]
+
+/// Options that take a number, beside what else they need.
+let private numbered = [
+    "--lr"
+    "--gamma"
+    "--clip-norm"
+    "--clip-value"
+    "--momentum"
+    "--dampening"
+    "--weight-decay"
+    "--ema"
+    "--label-smoothing"
+    "--schedule cosine --min-lr"
+    "--schedule one-cycle --pct-start"
+    "--schedule one-cycle --div-factor"
+    "--schedule one-cycle --final-div-factor"
+    "--warmup-epochs 1 --warmup-start"
+    "--optimizer rmsprop --alpha"
+    "--optimizer adam --eps"
+    "--patience 1 --min-delta"
+]
+
+let private remarks (line: string) =
+    match CommandLine.Read(Array.ofList ("train" :: Executable.words line)) with
+    | Request.Train train ->
+        let model = model "ResNet" []
+
+        RecipeChanges.apply train.Data.Source model train.Changes
+        |> Result.map (RecipeChanges.remarks train.Data.Source model train.Changes)
+    | other -> failtest $"{line}: {other}"
 
 let tests =
     testList "recipe options" [
+        test "milestones that move are told" {
+            let moved = "the rate falls after epochs 2 and 3 instead of 100 and 150"
+
+            match remarks "--data cifar10 --epochs 3 --warmup-epochs 1" with
+            | Ok [ remark ] -> Expect.stringStarts remark moved "where it falls"
+            | other -> failtest $"{other}"
+
+            for line in [ "--data cifar10"; "--data cifar10 --epochs 3 --milestones 2,3"; "--epochs 3" ] do
+                Expect.equal (remarks line) (Ok []) line
+        }
+
         for line, expected in optimizers do
             testCase $"optimiser: '{line}'"
             <| fun () -> Expect.equal (recipe line |> Result.map _.Optimizer) (Ok expected) "as asked"
@@ -103,6 +163,18 @@ let tests =
         for line, holds in others do
             testCase $"recipe: '{line}'"
             <| fun () -> Expect.isTrue (recipe line |> Result.exists holds) "as asked"
+
+        for option in numbered do
+            testCase $"no decimal comma, no separator of thousands, no word: {option}"
+            <| fun () ->
+                for written in [ "0,1"; "0,05"; "1,0"; "1.000,5"; "1,000"; "0x1"; "1_0"; "nan"; "inf"; "∞"; "1e"; "٣" ] do
+                    match recipe $"{option} {written}" with
+                    | Ok recipe -> failtest $"{written} taken: {recipe}"
+                    | Error message -> Expect.stringContains message written "what was wrong"
+
+                match recipe $"{option} 0,1" with
+                | Error message -> Expect.stringContains message "such as 0.1" "what to write"
+                | Ok recipe -> failtest $"taken: {recipe}"
 
         for line, words in wrong do
             testCase $"refused: '{line}'"

@@ -14,6 +14,12 @@ let private wrong = [
     "activation", [ "train"; "--hparam"; "act_fn_name=swish" ], 2, [ "swish"; "gelu" ]
     "negative rate", [ "train"; "--lr"; "-1" ], 2, [ "--lr"; "-1" ]
     "no number", [ "train"; "--lr"; "fast" ], 2, [ "--lr"; "fast" ]
+    "decimal comma", [ "train"; "--lr"; "0,1" ], 2, [ "--lr"; "0,1"; "0.1" ]
+    "another model's number", [ "train"; "--model"; "resnet50" ], 2, [ "'resnet50'"; "allowed: GoogleNet" ]
+    "an escape in a name",
+    [ "test"; "--checkpoint"; "a\u001b]0;owned\u0007b\nhybrid: forged" ],
+    2,
+    [ @"a\u{1B}]0;owned\u{7}b" ]
     "no epochs", [ "train"; "--epochs"; "0" ], 2, [ "--epochs"; "0" ]
     "data", [ "train"; "--data"; "cifar1o" ], 2, [ "cifar1o"; "cifar10" ]
     "device", [ "train"; "--device"; "gpu" ], 2, [ "gpu"; "cuda" ]
@@ -56,6 +62,18 @@ let tests =
                 saysOneThing outcome code words
                 Expect.isEmpty (folder.Names()) "nothing half-written stays behind"
             }
+
+        test "~ is the home, also where a shell leaves it alone" {
+            let read words =
+                match Hybrid.CommandLine.Read(Array.ofList words, "/home/me") with
+                | Hybrid.Command.Request.Train request -> request.Out, string request.Data.Source, request.Init
+                | other -> failtest $"{other}"
+
+            let home = read [ "train"; "--out=~/runs"; "--data=folder:~/photos"; "--init"; "~/a.safetensors" ]
+            Expect.equal home ("/home/me/runs", "folder:/home/me/photos", "/home/me/a.safetensors") "below the home"
+            let others = read [ "train"; "--out"; "~other/x"; "--data"; "folder:a~/b"; "--init"; "./~" ]
+            Expect.equal others ("~other/x", "folder:a~/b", "./~") "nothing else"
+        }
 
         test "a file that is no checkpoint" {
             use folder = new TemporaryFolder()
@@ -100,6 +118,8 @@ let tests =
                 Expect.stringContains help.Out verb "a verb"
 
             let train = Executable.succeed folder.Path [ "train"; "--help" ]
+            Expect.equal (Executable.succeed folder.Path [ "train"; "-h" ]).Out train.Out "-h"
+            Expect.equal (Executable.succeed folder.Path [ "-h" ]).Out help.Out "-h"
 
             for words in [ "--batch-size"; "default: 128"; "--seed"; "default: 42"; "--data" ] do
                 Expect.stringContains train.Out words "an option"

@@ -37,6 +37,21 @@ let private order =
                 ]
                 "events"
 
+        testCase "validation is told in plain cross-entropy, whatever is trained on"
+        <| fun () ->
+            let smoothed = { recipe with Epochs = 1; Objective = Objective.CrossEntropy 0.4 }
+            let events, network = fit smoothed (Some(feed 4 others))
+            use network = network
+
+            let told =
+                events
+                |> List.pick (function
+                    | TrainingEvent.EpochValidated(_, _, loss, _) -> Some loss
+                    | _ -> None)
+
+            let plain = Loop.evaluate (Objective.CrossEntropy 0.0) network (feed 4 others)
+            Expect.floatClose Accuracy.high told plain.Loss "as test and --json tell it"
+
         testCase "without validation, without the last batch"
         <| fun () ->
             Expect.equal

@@ -1,0 +1,33 @@
+module Hybrid.Tests.Runtime.PrintableTests
+
+open System
+open Expecto
+open Hybrid.Host.Runtime
+
+let private lines = [
+    "a.jpg", "a.jpg"
+    "Größe 日本語 😀 می‌خواهم", "Größe 日本語 😀 می‌خواهم"
+    "\u001b]0;owned\u0007x", @"\u{1B}]0;owned\u{7}x"
+    "a\nhybrid: forged", @"a\u{A}hybrid: forged"
+    "a\rb", @"a\u{D}b"
+    "\u009b2J", @"\u{9B}2J"
+    "gpj.\u202eexe", @"gpj.\u{202E}exe"
+    "a\u2028b", @"a\u{2028}b"
+    String [| 'a'; '\ud800' |], @"a\u{FFFD}"
+]
+
+let tests =
+    testList "printable" [
+        for given, expected in lines do
+            test $"%A{given} is shown as it can do no harm" {
+                Expect.equal (Printable.Line given) expected "what a terminal gets"
+            }
+
+        test "a message keeps its lines" { Expect.equal (Printable.Message "a\nb\u001b") "a\nb\\u{1B}" "as it was" }
+
+        test "megabytes are cut to a line that says how much is missing" {
+            let shown = Printable.Line(String('x', 30_000_000))
+            Expect.isLessThan shown.Length 5_000 "short"
+            Expect.stringContains shown "29,996,000 characters more" "the rest"
+        }
+    ]
