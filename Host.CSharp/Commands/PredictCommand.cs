@@ -39,7 +39,7 @@ public static class PredictCommand
             throw new WorkException($"none of the {files.Count:N0} files can be read as a picture");
 
         if (request.Csv.Length == 0)
-            output.People.Write(Table(rows));
+            output.Unbroken(Table(rows));
         else
             PredictionCsv.Write(request.Csv, rows);
         if (request.Csv.Length > 0 && !csvToStdout)

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace Hybrid.Host.Runtime;
 
@@ -15,7 +16,7 @@ public sealed class Output
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    private const int Unbroken = 100_000;
+    private const int Endless = 100_000;
 
     private readonly bool _json;
 
@@ -29,7 +30,7 @@ public sealed class Output
         People.Pipeline.Attach(new HarmlessText());
         // Nothing reads a file or a pipe in columns: a line that is broken there can't be searched for.
         if (!Live)
-            People.Profile.Width = Unbroken;
+            People.Profile.Width = Endless;
     }
 
     public IAnsiConsole People { get; }
@@ -39,6 +40,15 @@ public sealed class Output
 
     /// <summary>A line of plain text. The program never breaks it in two, so that the paths in it can be copied.</summary>
     public void Line(string text) => People.Profile.Out.Writer.WriteLine(Printable.Line(text));
+
+    /// <summary>A table with names of files: its rows are whole, also where a terminal has to break them.</summary>
+    public void Unbroken(IRenderable table)
+    {
+        var width = People.Profile.Width;
+        People.Profile.Width = Endless;
+        People.Write(table);
+        People.Profile.Width = width;
+    }
 
     /// <summary>A line about something that the work goes on without.</summary>
     public void Warning(string text) => Line($"warning: {text}");

@@ -7,6 +7,7 @@ open System.IO
 open Expecto
 open Hybrid.Host.Checkpoints
 open Hybrid.Host.Runtime
+open Hybrid.Tests
 open Hybrid.Tests.Checkpoints.Handmade
 
 /// Memory beyond a multiple of the file that a reader may take: tables, messages, small buffers.
@@ -77,29 +78,29 @@ let private safetensors =
             Safetensors.Write(path, tensors, Map [ "hyper_parameters", "{}" ])
             File.ReadAllBytes path))
 
-let private fuzz name count (make: Random -> byte[]) =
+let private fuzz name full (make: Random -> byte[]) =
     testCase name (fun () ->
-        for seed in 1..count do
+        for seed in 1 .. Effort.tries full do
             attempt $"{name}, seed {seed}" (make (Random seed)))
 
 let tests =
     testList "damaged archives" [
         // Damaged before it is packed, so that the checksum holds and the pickle reader sees it.
-        fuzz "pickle in a zip" 4000 (fun random ->
+        fuzz "pickle in a zip" 100_000 (fun random ->
             let data = pickle [ small ]
             zipOf (torchEntries (damage random data.Length data) storages))
 
-        fuzz "zip" 3000 (fun random ->
+        fuzz "zip" 100_000 (fun random ->
             let whole = torchZip small storages
             damage random whole.Length whole)
 
-        fuzz "zip directory" 3000 (fun random ->
+        fuzz "zip directory" 100_000 (fun random ->
             let whole = torchZip small storages
             Array.rev (damage random 700 (Array.rev whole)))
 
-        fuzz "legacy" 4000 (fun random -> damage random legacy.Length legacy)
+        fuzz "legacy" 100_000 (fun random -> damage random legacy.Length legacy)
 
-        fuzz "safetensors" 3000 (fun random -> damage random safetensors.Value.Length safetensors.Value)
+        fuzz "safetensors" 100_000 (fun random -> damage random safetensors.Value.Length safetensors.Value)
 
         testCase "a zip truncated anywhere"
         <| fun () ->
@@ -114,6 +115,6 @@ let tests =
             <| fun () ->
                 let whole = File.ReadAllBytes(shared $"golden/{file}")
 
-                for seed in 1..400 do
+                for seed in 1 .. Effort.tries 4000 do
                     attempt $"{file}, seed {seed}" (damage (Random seed) reach whole)
     ]
