@@ -17,7 +17,7 @@ internal static class TrainingWords
                 + $"{data.Test.Count:N0} to test on, {data.Train.Classes.Length} classes"
         );
         output.Line(
-            $"{recipe.Epochs} epochs of batches of {recipe.BatchSize}, {Training.OptimizerName(recipe)} "
+            $"{recipe.Epochs} {(recipe.Epochs == 1 ? "epoch" : "epochs")} of batches of {recipe.BatchSize}, {Training.OptimizerName(recipe)} "
                 + $"at a rate of {recipe.LearningRate}, seed {recipe.Seed}; {where}"
         );
     }
