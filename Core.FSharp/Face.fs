@@ -255,15 +255,15 @@ type Placements =
 [<AbstractClass; Sealed>]
 type Requests =
     /// A request for a model that names none: what is stored decides.
-    static member Unnamed: ModelRequest = { Name = ""; Hparams = [||] }
+    static member Unnamed: ModelRequest = { Name = ""; Hparams = [||]; Weights = "" }
 
     /// A request for a model as published.
-    static member Named(name: string) : ModelRequest = { Name = name; Hparams = [||] }
+    static member Named(name: string) : ModelRequest = { Name = name; Hparams = [||]; Weights = "" }
 
     /// The same request for another model.
     static member WithModel(request: TrainRequest, name: string) : TrainRequest = {
         request with
-            Model = { Name = name; Hparams = [||] }
+            Model = { Name = name; Hparams = [||]; Weights = "" }
     }
 
     /// The same request with a batch size that was found, as if it had been named.

@@ -45,6 +45,8 @@ let private inside = [
     Checkpoints.TorchArchiveTests.tests
     Checkpoints.GoldenArchiveTests.tests
     Checkpoints.CheckpointFileTests.tests
+    Checkpoints.WeightFitTests.tests
+    Checkpoints.ForeignFileTests.tests
     Checkpoints.ArchiveWriterTests.tests
     Checkpoints.ArchiveFuzzTests.tests
     Data.ImageSetTests.tests

@@ -15,6 +15,7 @@ type TestArgument =
     | [<Unique>] Refuse_Broken
     | [<Unique>] Model of string
     | Hparam of string
+    | [<Unique>] Weights of string
     | [<Unique>] Batch_Size of number: string
     | [<Unique>] Device of string
     | [<Unique>] Precision of string
@@ -39,6 +40,7 @@ type TestArgument =
             | Refuse_Broken -> Usage.refuseBroken
             | Model _ -> "the network, where the checkpoint does not name it"
             | Hparam _ -> Usage.hparam
+            | Weights _ -> Usage.weights
             | Batch_Size _ -> Usage.batchSize
             | Device _ -> Usage.device
             | Precision _ -> Usage.precision
@@ -56,6 +58,7 @@ type PredictArgument =
     | [<Unique>] Data of string
     | [<Unique>] Model of string
     | Hparam of string
+    | [<Unique>] Weights of string
     | [<Unique>] Batch_Size of number: string
     | [<Unique>] Device of string
     | [<Unique>] Precision of string
@@ -77,6 +80,7 @@ type PredictArgument =
                 "data that lends its normalisation and its classes' names to a checkpoint that has none: cifar10[:DIR], cifar100[:DIR], folder:DIR, shapes"
             | Model _ -> "the network, where the checkpoint does not name it"
             | Hparam _ -> Usage.hparam
+            | Weights _ -> Usage.weights
             | Batch_Size _ -> Usage.batchSize
             | Device _ -> Usage.device
             | Precision _ -> Usage.precision
@@ -91,6 +95,7 @@ type PredictArgument =
 type SummaryArgument =
     | [<Unique>] Model of string
     | Hparam of string
+    | [<Unique>] Weights of string
     | [<Unique>] Checkpoint of string
     | [<Unique>] Input of string
     | [<Unique>] Json
@@ -100,6 +105,7 @@ type SummaryArgument =
             match argument with
             | Model _ -> Usage.model
             | Hparam _ -> Usage.hparam
+            | Weights _ -> Usage.weights
             | Checkpoint _ -> Usage.checkpoint
             | Input _ -> "channels, height and width of one image (default: 3x32x32)"
             | Json -> Usage.json
@@ -110,6 +116,7 @@ type ExportArgument =
     | [<Unique>] To of string
     | [<Unique>] Model of string
     | Hparam of string
+    | [<Unique>] Weights of string
     | [<Unique>] Json
 
     interface IArgParserTemplate with
@@ -120,4 +127,5 @@ type ExportArgument =
                 "file to write; its ending decides: .safetensors, .pt (a state dict), .ckpt (PyTorch Lightning reads it), .svg (a diagram of the network)"
             | Model _ -> "the network, where the checkpoint does not name it"
             | Hparam _ -> Usage.hparam
+            | Weights _ -> Usage.weights
             | Json -> Usage.json

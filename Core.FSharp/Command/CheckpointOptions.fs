@@ -23,7 +23,12 @@ module internal CheckpointOptions =
 
             let! data = pictures None (args.Contains TestArgument.Refuse_Broken) data
 
-            let! model = model (args.TryGetResult TestArgument.Model) (args.GetResults TestArgument.Hparam)
+            let! model =
+                storedModel
+                    (args.TryGetResult TestArgument.Model)
+                    (args.GetResults TestArgument.Hparam)
+                    (args.TryGetResult TestArgument.Weights)
+
             let! split = split (args.GetResult(TestArgument.Split, "test"))
             let! batchSize = Value.atLeast 1 "--batch-size" (args.GetResult(TestArgument.Batch_Size, "128"))
 
@@ -60,7 +65,13 @@ module internal CheckpointOptions =
 
             let! top = Value.atLeast 1 "--top" (args.GetResult(PredictArgument.Top, "5"))
             let! data = data (args.TryGetResult PredictArgument.Data) None None (None, None, None)
-            let! model = model (args.TryGetResult PredictArgument.Model) (args.GetResults PredictArgument.Hparam)
+
+            let! model =
+                storedModel
+                    (args.TryGetResult PredictArgument.Model)
+                    (args.GetResults PredictArgument.Hparam)
+                    (args.TryGetResult PredictArgument.Weights)
+
             let! batchSize = Value.atLeast 1 "--batch-size" (args.GetResult(PredictArgument.Batch_Size, "128"))
 
             let! machine =
@@ -94,7 +105,12 @@ module internal CheckpointOptions =
 
     let summary (args: ParseResults<SummaryArgument>) =
         check {
-            let! model = model (args.TryGetResult SummaryArgument.Model) (args.GetResults SummaryArgument.Hparam)
+            let! model =
+                storedModel
+                    (args.TryGetResult SummaryArgument.Model)
+                    (args.GetResults SummaryArgument.Hparam)
+                    (args.TryGetResult SummaryArgument.Weights)
+
             let! input = Value.shape (args.GetResult(SummaryArgument.Input, "3x32x32"))
 
             return {
@@ -111,7 +127,12 @@ module internal CheckpointOptions =
                 args.TryGetResult ExportArgument.Checkpoint |> required "--checkpoint" "the file to read"
 
             let! target = args.TryGetResult ExportArgument.To |> required "--to" "the file to write"
-            let! model = model (args.TryGetResult ExportArgument.Model) (args.GetResults ExportArgument.Hparam)
+
+            let! model =
+                storedModel
+                    (args.TryGetResult ExportArgument.Model)
+                    (args.GetResults ExportArgument.Hparam)
+                    (args.TryGetResult ExportArgument.Weights)
 
             return {
                 Checkpoint = checkpoint

@@ -87,7 +87,12 @@ type MachineRequest = {
 }
 
 /// A model by name. An empty name stands for the default, or for what a checkpoint says of itself.
-type ModelRequest = { Name: string; Hparams: IReadOnlyList<struct (string * string)> }
+type ModelRequest = {
+    Name: string
+    Hparams: IReadOnlyList<struct (string * string)>
+    /// Which of a checkpoint's sets of weights, by its key or its names' prefix; empty for the first.
+    Weights: string
+}
 
 /// Which epoch is the best one.
 type MonitorRequest = {

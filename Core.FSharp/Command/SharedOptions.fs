@@ -85,7 +85,16 @@ module internal SharedOptions =
 
     let model name hparams =
         all (List.map Value.pair hparams)
-        |> Result.map (fun pairs -> { Name = Option.defaultValue "" name; Hparams = Array.ofList pairs })
+        |> Result.map (fun pairs -> {
+            Name = Option.defaultValue "" name
+            Hparams = Array.ofList pairs
+            Weights = ""
+        })
+
+    /// The same of a checkpoint, which may hold several sets of weights.
+    let storedModel name hparams weights =
+        model name hparams
+        |> Result.map (fun model -> { model with Weights = Option.defaultValue "" weights })
 
     let monitor metric mode patience minDelta =
         check {

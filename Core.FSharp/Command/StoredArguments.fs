@@ -34,6 +34,7 @@ module internal StoredArguments =
         | TrainArgument.Model _
         | TrainArgument.Hparam _
         | TrainArgument.Init _
+        | TrainArgument.Weights _
         | TrainArgument.Freeze_Body
         | TrainArgument.Save_Every _
         | TrainArgument.Save_Top_K _

@@ -17,6 +17,7 @@ type TrainArgument =
     | [<Unique>] Model of string
     | Hparam of string
     | [<Unique>] Init of string
+    | [<Unique>] Weights of string
     | [<Unique>] Freeze_Body
     | [<Unique>] Resume of string option
     | [<Unique>] Save_Every of number: string
@@ -94,6 +95,7 @@ type TrainArgument =
             | No_Save_Last -> "do not keep the run's last state, from which it could be resumed"
             | Init _ ->
                 "start from the weights of this checkpoint; its last layer starts anew where it has another number of classes"
+            | Weights _ -> "of --init: " + Usage.weights
             | Freeze_Body -> "train the last layer alone, the rest stays as --init brought it (default: all is trained)"
             | Epochs _ -> "times through the training images (default: CIFAR 180, folder 30, shapes 8)"
             | Max_Steps _ -> "end after this many steps, wherever in an epoch that is"

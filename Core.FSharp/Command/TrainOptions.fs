@@ -99,6 +99,11 @@ module internal TrainOptions =
                 else
                     Ok changes
 
+            let! model =
+                match args.TryGetResult TrainArgument.Weights with
+                | Some _ when init = "" -> Error "--weights is of --init, which is missing"
+                | weights -> Ok { model with Weights = Option.defaultValue "" weights }
+
             let! save = SaveOptions.save args
 
             let! rateEachStep =
@@ -174,7 +179,7 @@ module internal TrainOptions =
                 Checkpoints = args.GetResult(CompareArgument.Checkpoints, "")
                 Train = {
                     Data = data
-                    Model = { Name = ""; Hparams = [||] }
+                    Model = { Name = ""; Hparams = [||]; Weights = "" }
                     Machine = machine
                     Changes = {
                         RecipeChanges.none with

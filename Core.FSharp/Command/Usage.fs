@@ -11,6 +11,10 @@ module internal Usage =
     let model = "the network (default: ResNet): GoogleNet, ResNet, ResNetPreAct, DenseNet"
     let hparam = "a hyperparameter of the network as KEY=VALUE, repeatable; lists as 16,32,64"
     let checkpoint = "a .safetensors file, or a checkpoint of PyTorch Lightning or torch.save"
+
+    let weights =
+        "which set of weights to take from a checkpoint that holds several, such as state_dict_ema (default: the first)"
+
     let seed = "everything random in the run (default: 42)"
     let device = "auto (default), cpu, cuda, cuda:N, mps"
     let precision = "float32 (default), float64, bfloat16"

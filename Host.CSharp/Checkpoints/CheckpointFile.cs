@@ -5,16 +5,21 @@ namespace Hybrid.Host.Checkpoints;
 
 /// <summary>What any checkpoint file comes down to, before a model's names and shapes are known.</summary>
 /// <param name="Format">"safetensors", "torch.save zip" or "torch.save legacy".</param>
-/// <param name="Tensors">The state dict in file order, under the names that the network uses.</param>
+/// <param name="Sets">Its sets of weights, at least one; the one that is meant where nobody says otherwise first.
+/// </param>
 /// <param name="HyperParameters">What rebuilds the network, as the file has it; null where it says nothing.</param>
 /// <param name="Metadata">Single values stored beside the weights: epoch, global_step, versions; for safetensors
 /// its strings.</param>
 public sealed record Checkpoint(
     string Format,
-    IReadOnlyList<StoredTensor> Tensors,
+    IReadOnlyList<WeightSet> Sets,
     JsonObject? HyperParameters,
     JsonObject Metadata
-);
+)
+{
+    /// <summary>The first set's tensors in file order.</summary>
+    public IReadOnlyList<StoredTensor> Tensors => Sets[0].Tensors;
+}
 
 /// <summary>Reads a checkpoint of any format that Hybrid takes, recognised by content and not by its name.</summary>
 public static class CheckpointFile
@@ -32,7 +37,7 @@ public static class CheckpointFile
     private static Checkpoint Parse(ReadOnlyMemory<byte> file) =>
         PyTorchArchive.Recognises(file.Span) ? PyTorchArchive.Parse(file)
         : Safetensors.Recognises(file.Span) ? FromSafetensors(Safetensors.Parse(file))
-        : throw new BrokenFileException("is neither a safetensors file nor an archive of torch.save");
+        : throw new BrokenFileException(ForeignFile.Describe(file.Span));
 
     private static Checkpoint FromSafetensors(WeightFile file)
     {
@@ -41,7 +46,9 @@ public static class CheckpointFile
             if (key != HyperParametersKey)
                 metadata.Add(key, JsonValue.Create(value));
         var stored = file.Metadata.GetValueOrDefault(HyperParametersKey);
-        return new Checkpoint("safetensors", file.Tensors, stored is null ? null : HyperParameters(stored), metadata);
+        var tensors = file.Tensors;
+        var set = new WeightSet("", [.. tensors.Select(tensor => tensor.Name)], () => tensors, file.Strangers);
+        return new Checkpoint("safetensors", [set], stored is null ? null : HyperParameters(stored), metadata);
     }
 
     private static JsonObject HyperParameters(string json)

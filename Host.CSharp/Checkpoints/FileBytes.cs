@@ -14,9 +14,16 @@ internal static class FileBytes
     public static T Parse<T>(string path, Func<ReadOnlyMemory<byte>, T> parse)
     {
         var bytes = Load(path);
+        return Named(path, () => parse(bytes));
+    }
+
+    /// <summary>Reads something of the file, and says which file it was where that fails.</summary>
+    /// <exception cref="WorkException"><paramref name="read"/> found it broken.</exception>
+    public static T Named<T>(string path, Func<T> read)
+    {
         try
         {
-            return parse(bytes);
+            return read();
         }
         catch (BrokenFileException e)
         {
@@ -29,7 +36,7 @@ internal static class FileBytes
         if (string.IsNullOrWhiteSpace(path) || path.Contains('\0'))
             throw new RequestException("the checkpoint's path is empty or not a path");
         if (Directory.Exists(path))
-            throw new RequestException($"{path}: is a folder, not a checkpoint file");
+            throw new RequestException($"{path}: {ForeignFile.DescribeFolder(path)}");
         try
         {
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);

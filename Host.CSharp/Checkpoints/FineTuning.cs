@@ -9,12 +9,18 @@ public static class FineTuning
     /// Copies a checkpoint's weights into a network, those of a run's whole state too. Where the last layer differs in
     /// the number of classes alone, that layer keeps its fresh draw.
     /// </summary>
+    /// <param name="network">Its weights are replaced.</param>
+    /// <param name="file">Any checkpoint.</param>
+    /// <param name="weights">Which of the file's sets of weights, where it holds several; empty for the first.</param>
+    /// <param name="remark">Is told what was decided on the way, a line each.</param>
     /// <returns>The number of classes of the file's last layer where it was not copied; null where all was.</returns>
     /// <exception cref="WorkException">Anything else does not fit; the network is as it was.</exception>
-    public static long? Start(TorchModule network, string file)
+    public static long? Start(TorchModule network, string file, string weights = "", Action<string>? remark = null)
     {
-        var (_, tensors) = TrainedModel.Divide(CheckpointFile.Read(file).Tensors);
         var specs = network.Weights.Specs;
+        var (tensors, remarks) = WeightFit.Of(CheckpointFile.Read(file), file, [.. specs], weights);
+        foreach (var line in remarks)
+            remark?.Invoke(line);
         var head = Models.Head(network.Plan).ToDictionary(spec => spec.Key);
         var given = tensors.Where(tensor => head.ContainsKey(tensor.Name)).ToList();
         if (OtherClasses(head, given) is not { } classes)

@@ -2,8 +2,8 @@ namespace Hybrid.Host.Checkpoints;
 
 /// <summary>
 /// Reads one pickle into plain values. The machine has no way to run anything: a class or function is a name that
-/// may be held, and calling one works only for the few in <see cref="PickleConstructors"/>, each of which builds
-/// data. Source for the instructions: Python's pickletools.
+/// may be held. Calling one of the few in <see cref="PickleConstructors"/> builds data; calling any other leaves a
+/// <see cref="PickleObject"/>, which is never built. Source for the instructions: Python's pickletools.
 /// </summary>
 internal sealed class Pickle
 {
@@ -75,8 +75,8 @@ internal sealed class Pickle
             PickleOpcode.BinInt => new PickleInt(cursor.Int32()),
             PickleOpcode.BinInt1 => new PickleInt(cursor.Byte()),
             PickleOpcode.BinInt2 => new PickleInt(cursor.UInt16()),
-            PickleOpcode.Long1 => new PickleInt(cursor.Integer(cursor.Byte())),
-            PickleOpcode.Long4 => new PickleInt(cursor.Integer(cursor.UInt32())),
+            PickleOpcode.Long1 => cursor.Integer(cursor.Byte()),
+            PickleOpcode.Long4 => cursor.Integer(cursor.UInt32()),
             PickleOpcode.BinFloat => new PickleFloat(cursor.Float64()),
             PickleOpcode.ShortBinString or PickleOpcode.ShortBinUnicode => new PickleString(cursor.Text(cursor.Byte())),
             PickleOpcode.BinString or PickleOpcode.BinUnicode => new PickleString(cursor.Text(cursor.UInt32())),
@@ -98,6 +98,7 @@ internal sealed class Pickle
             PickleOpcode.Global => new PickleGlobal(cursor.Line(), cursor.Line()),
             PickleOpcode.StackGlobal => Named(stack.Pop(2)),
             PickleOpcode.Reduce or PickleOpcode.NewObj => Called(stack.Pop(2)),
+            PickleOpcode.NewObjEx => CalledByName(stack.Pop(3)),
             PickleOpcode.BinPersId => Resolved(stack.Pop()),
             _ => null,
         };
@@ -165,6 +166,9 @@ internal sealed class Pickle
 
     private void Append(PickleValue[] items)
     {
+        // What a list of an unknown class holds is as unknown as the class.
+        if (stack.Top() is PickleObject)
+            return;
         if (stack.Top() is not PickleList list)
             throw cursor.Misplaced($"appends to {stack.Top().Kind}");
         list.Items.AddRange(items);
@@ -172,6 +176,8 @@ internal sealed class Pickle
 
     private void AddItems(PickleValue[] items)
     {
+        if (stack.Top() is PickleObject)
+            return;
         if (stack.Top() is not PickleSet set)
             throw cursor.Misplaced($"adds members to {stack.Top().Kind}");
         set.Items.AddRange(items);
@@ -179,8 +185,12 @@ internal sealed class Pickle
 
     private void SetItems(PickleValue[] items)
     {
-        if (stack.Top() is not PickleDict dict)
-            throw cursor.Misplaced($"sets an item of {stack.Top().Kind}");
+        var dict = stack.Top() switch
+        {
+            PickleDict known => known,
+            PickleObject other => other.Items ??= new PickleDict(),
+            var top => throw cursor.Misplaced($"sets an item of {top.Kind}"),
+        };
         if (items.Length % 2 != 0)
             throw cursor.Misplaced("sets a key without a value");
         for (var i = 0; i < items.Length; i += 2)
@@ -194,25 +204,51 @@ internal sealed class Pickle
 
     private PickleValue Called(PickleValue[] call)
     {
-        if (call[0] is not PickleGlobal callee)
+        if (call[0] is not (PickleGlobal or PickleObject))
             throw cursor.Misplaced($"calls {call[0].Kind}");
         if (call[1] is not PickleTuple arguments)
-            throw cursor.Misplaced($"calls {callee.Kind} without arguments");
-        return PickleConstructors.Call(this, callee, arguments.Items);
+            throw cursor.Misplaced($"calls {call[0].Kind} without arguments");
+        return call[0] is PickleGlobal callee
+            ? PickleConstructors.Call(this, callee, arguments.Items)
+            : new PickleObject(((PickleObject)call[0]).Type, arguments.Items);
     }
+
+    // A class and its arguments, those with names last.
+    private PickleObject CalledByName(PickleValue[] call) =>
+        call is [PickleGlobal callee, PickleTuple arguments, PickleDict]
+            ? new PickleObject(callee.FullName, arguments.Items)
+            : throw cursor.Misplaced($"calls {call[0].Kind} with names for {call[1].Kind}");
 
     private PickleValue Resolved(PickleValue id) =>
         resolve is null ? throw cursor.Misplaced("refers to a storage where none may be") : resolve(id);
 
     private void GiveState(PickleValue state)
     {
-        if (stack.Top() is not PickleDict { TakesState: true } dict)
-            throw cursor.Misplaced($"gives state to {stack.Top().Kind}");
-        if (state is not PickleDict attributes)
-            throw cursor.Misplaced($"gives {state.Kind} as state");
-        // A subclass of dict keeps its content elsewhere: state_dict's _metadata, for one.
-        if (!dict.StateIsItems || ReferenceEquals(dict, attributes))
+        switch (stack.Top())
+        {
+            case PickleObject other:
+                other.State ??= state;
+                break;
+            case TorchTensor:
+                // What a program hung onto a tensor says nothing about its values.
+                break;
+            case PickleDict { TakesState: true } dict:
+                if (state is PickleDict attributes && !ReferenceEquals(dict, attributes))
+                    GiveAttributes(dict, attributes);
+                break;
+            default:
+                throw cursor.Misplaced($"gives state to {stack.Top().Kind}");
+        }
+    }
+
+    // A subclass of dict keeps its content elsewhere: state_dict's _metadata, for one, is an attribute.
+    private void GiveAttributes(PickleDict dict, PickleDict attributes)
+    {
+        if (!dict.StateIsItems)
+        {
+            dict.Attributes ??= attributes;
             return;
+        }
         Charge(attributes.Pairs.Count);
         foreach (var (key, value) in attributes.Pairs)
             dict.Set(key, value);

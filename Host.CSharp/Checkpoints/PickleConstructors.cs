@@ -1,12 +1,11 @@
 using System.Collections.Frozen;
-using System.Text;
 
 namespace Hybrid.Host.Checkpoints;
 
 /// <summary>
-/// The only names that a pickle may call, and the data that each call stands for. Any other is refused, whatever
-/// it would do. Names are those of PyTorch, Lightning and Python; Python 2's <c>__builtin__</c> is what protocol 2
-/// writes for <c>builtins</c>.
+/// The only names whose call by a pickle means anything, and the data that each call stands for. Any other leaves an
+/// inert <see cref="PickleObject"/>, whatever it would do. Names are those of PyTorch, Lightning and Python; Python 2's
+/// <c>__builtin__</c> is what protocol 2 writes for <c>builtins</c>.
 /// </summary>
 internal static class PickleConstructors
 {
@@ -29,18 +28,25 @@ internal static class PickleConstructors
         ["lightning.fabric.utilities.data.AttributeDict"] = Dictionary,
         ["torch.Size"] = Size,
         ["torch.device"] = Device,
+        ["torch._utils._rebuild_tensor"] = Tensor,
         ["torch._utils._rebuild_tensor_v2"] = Tensor,
+        ["torch._utils._rebuild_tensor_v3"] = NewTensor,
+        ["torch._utils._rebuild_qtensor"] = (_, _) => new StrangeTensor("a quantised tensor"),
+        ["torch._utils._rebuild_sparse_tensor"] = (_, _) => new StrangeTensor("a sparse tensor"),
+        ["torch._tensor._rebuild_from_type_v2"] = Typed,
         ["torch._utils._rebuild_parameter"] = Parameter,
         ["torch._utils._rebuild_parameter_with_state"] = Parameter,
     }.ToFrozenDictionary();
 
-    /// <exception cref="BrokenFileException">The name is not in the list, or its arguments are not what it takes.
-    /// </exception>
-    public static PickleValue Call(Pickle machine, PickleGlobal callee, PickleValue[] arguments) =>
-        !Known.TryGetValue(callee.FullName, out var constructor)
-            ? throw new BrokenFileException($"its pickle calls {Quoted.Of(callee.FullName)}, which is refused")
-            : constructor(machine, arguments)
-                ?? throw new BrokenFileException($"its pickle calls {callee.FullName} with arguments it does not take");
+    /// <exception cref="BrokenFileException">A tensor's arguments are not what it takes.</exception>
+    public static PickleValue Call(Pickle machine, PickleGlobal callee, PickleValue[] arguments)
+    {
+        if (Known.TryGetValue(callee.FullName, out var constructor) && constructor(machine, arguments) is { } value)
+            return value;
+        return constructor == Tensor
+            ? throw new BrokenFileException($"its pickle calls {callee.FullName} with arguments it does not take")
+            : new PickleObject(callee.FullName, arguments);
+    }
 
     private static PickleDict? Ordered(Pickle machine, PickleValue[] arguments)
     {
@@ -79,8 +85,7 @@ internal static class PickleConstructors
     }
 
     // The factory of missing values is a name like any other and is never called.
-    private static PickleDict? Defaulting(Pickle machine, PickleValue[] arguments) =>
-        arguments is [] or [PickleGlobal or PickleNone] ? new PickleDict() : null;
+    private static PickleDict Defaulting(Pickle machine, PickleValue[] arguments) => new(takesState: true);
 
     private static PickleDict? Namespace(Pickle machine, PickleValue[] arguments) =>
         arguments is [] ? new PickleDict(takesState: true, stateIsItems: true) : null;
@@ -96,13 +101,10 @@ internal static class PickleConstructors
     }
 
     // How protocol 2 writes bytes: as text in Latin-1.
-    private static PickleBytes? Bytes(Pickle machine, PickleValue[] arguments)
-    {
-        if (arguments is not [PickleString text, PickleString { Value: "latin1" or "latin-1" }])
-            return null;
-        machine.Charge(text.Value.Length);
-        return text.Value.All(c => c <= 0xff) ? new PickleBytes(Encoding.Latin1.GetBytes(text.Value)) : null;
-    }
+    private static PickleBytes? Bytes(Pickle machine, PickleValue[] arguments) =>
+        arguments is [PickleString text, PickleString { Value: "latin1" or "latin-1" }]
+            ? new PickleBytes(text.Value)
+            : null;
 
     private static PickleTuple? Size(Pickle machine, PickleValue[] arguments) =>
         arguments is [PickleTuple sizes] ? sizes : null;
@@ -117,9 +119,9 @@ internal static class PickleConstructors
             _ => null,
         };
 
-    private static TorchTensor? Tensor(Pickle machine, PickleValue[] arguments)
+    private static PickleValue? Tensor(Pickle machine, PickleValue[] arguments)
     {
-        // requires_grad, backward hooks and further metadata say nothing about the values.
+        // requires_grad, backward hooks and further metadata say nothing about the values. The first version had none.
         if (
             arguments
             is not [
@@ -127,16 +129,32 @@ internal static class PickleConstructors
                 PickleInt offset,
                 PickleTuple sizes,
                 PickleTuple strides,
-                _,
-                _,
-                .. { Length: <= 1 },
+                .. { Length: 0 or 2 or 3 },
             ]
         )
             return null;
         machine.Charge(sizes.Items.Length + strides.Items.Length);
-        return TorchTensor.Rebuild(storage, offset, sizes.Items, strides.Items);
+        return storage.DType is null
+            ? new StrangeTensor($"a tensor of the type {storage.Type}")
+            : TorchTensor.Rebuild(storage, offset, sizes.Items, strides.Items);
     }
 
-    private static TorchTensor? Parameter(Pickle machine, PickleValue[] arguments) =>
-        arguments is [TorchTensor tensor, _, _, .. { Length: <= 1 }] ? tensor : null;
+    // The types that came after the storages: float8, and unsigned ones of more than a byte.
+    private static StrangeTensor NewTensor(Pickle machine, PickleValue[] arguments) =>
+        new(
+            arguments is [_, _, _, _, _, _, PickleGlobal type, ..]
+                ? $"a tensor of the type {Quoted.Plain(type.ShortName, 80)}"
+                : "a tensor of a new type"
+        );
+
+    private static PickleValue? Parameter(Pickle machine, PickleValue[] arguments) =>
+        arguments is [TorchTensor or StrangeTensor, _, _, .. { Length: <= 1 }] ? arguments[0] : null;
+
+    // A tensor with attributes, or of a class of its own: what it holds was built by one of the functions above.
+    private static PickleValue? Typed(Pickle machine, PickleValue[] arguments) =>
+        arguments is [PickleGlobal { FullName: "torch._utils._rebuild_tensor_v2" }, _, PickleTuple inner, ..]
+            ? Tensor(machine, inner.Items)
+        : arguments is [PickleGlobal { FullName: "torch._utils._rebuild_parameter" }, _, PickleTuple parameter, ..]
+            ? Parameter(machine, parameter.Items)
+        : null;
 }

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
-using System.Text.Unicode;
 
 namespace Hybrid.Host.Checkpoints;
 
@@ -32,21 +31,17 @@ internal sealed class PickleCursor(ReadOnlyMemory<byte> bytes, int position)
 
     public double Float64() => BinaryPrimitives.ReadDoubleBigEndian(Take(8));
 
-    /// <summary>An integer in two's complement; Python's have no limit, ours are at most 256 bits.</summary>
-    public BigInteger Integer(ulong length) =>
-        length <= WidestInt
-            ? new BigInteger(Take(length))
-            : throw new BrokenFileException(
-                $"its pickle holds an integer of {length} bytes; at most {WidestInt} are read"
-            );
-
-    public string Text(ulong length)
+    /// <summary>An integer in two's complement. Python's have no limit; one of more than 256 bits is nothing that
+    /// is needed here and stays unread.</summary>
+    public PickleValue Integer(ulong length)
     {
-        var text = Take(length);
-        return Utf8.IsValid(text)
-            ? Encoding.UTF8.GetString(text)
-            : throw new BrokenFileException($"its pickle holds text that is not UTF-8 before byte {position}");
+        var bytes = Take(length);
+        return length <= WidestInt ? new PickleInt(new BigInteger(bytes)) : new PickleObject("builtins.int", []);
     }
+
+    /// <summary>Text in UTF-8. Python also writes halves of pairs, as in names of files that are not UTF-8; they
+    /// become replacement characters.</summary>
+    public string Text(ulong length) => Encoding.UTF8.GetString(Take(length));
 
     public ReadOnlyMemory<byte> Block(ulong length)
     {

@@ -5,7 +5,8 @@ namespace Hybrid.Host.Checkpoints;
 
 /// <summary>
 /// Plain values as JSON. What JSON lacks becomes text: a class its short name, a tensor its shape, bytes their
-/// number, NaN and the infinities their names. Tuples and sets become arrays.
+/// number, NaN and the infinities their names; what a pickle would build of an unknown class becomes the class's short
+/// name. Tuples and sets become arrays.
 /// </summary>
 internal sealed class PickleJson
 {
@@ -15,13 +16,24 @@ internal sealed class PickleJson
 
     private int written;
 
-    /// <exception cref="BrokenFileException">It is nested deeper than 60 levels, its text would be longer than a
-    /// million characters, or two of its keys have the same text.</exception>
+    /// <exception cref="BrokenFileException">It is nested deeper than 60 levels, or its text would be longer than a
+    /// million characters.</exception>
     public static JsonNode? Of(PickleValue value) => new PickleJson().Node(value, 0);
 
     /// <summary>Whether it is one number, text, truth value or None.</summary>
     public static bool IsScalar(PickleValue value) =>
         value is PickleNone or PickleBool or PickleInt or PickleFloat or PickleString;
+
+    /// <summary>The items of a dictionary, also of one of an unknown class, and of OmegaConf's; null for all else.
+    /// </summary>
+    public static PickleDict? Dictionary(PickleValue? value) =>
+        value switch
+        {
+            PickleDict dict => dict,
+            PickleObject { Items: { } items } => items,
+            PickleObject { State: PickleDict state } => state["_content"] as PickleDict,
+            _ => null,
+        };
 
     private JsonNode? Node(PickleValue value, int depth)
     {
@@ -38,6 +50,9 @@ internal sealed class PickleJson
             PickleList l => Array(l.Items, depth),
             PickleSet s => Array(s.Items, depth),
             PickleDict d => Object(d, depth),
+            PickleObject o when NumpyScalar.Of(o) is { } number => Node(number, depth),
+            PickleObject o when Dictionary(o) is { } items => Object(items, depth),
+            PickleObject { State: PickleDict state } when state["_val"] is { } inner => Node(inner, depth + 1),
             _ => JsonValue.Create(Text(value)),
         };
     }
@@ -55,10 +70,8 @@ internal sealed class PickleJson
         var result = new JsonObject();
         foreach (var (key, value) in dict.Pairs)
         {
-            var name = Text(key);
-            if (result.ContainsKey(name))
-                throw new BrokenFileException($"has two hyperparameters called {Quoted.Of(name)}");
-            result.Add(name, Node(value, depth + 1));
+            // 1 and "1" are two keys to Python and one to JSON: the first is kept.
+            result.TryAdd(Text(key), Node(value, depth + 1));
         }
         return result;
     }
@@ -74,8 +87,9 @@ internal sealed class PickleJson
             PickleFloat f => f.Value.ToString(CultureInfo.InvariantCulture),
             PickleGlobal g => g.ShortName,
             TorchTensor t => $"tensor[{string.Join(", ", t.Sizes)}]",
-            PickleBytes b => $"{b.Value.Length} bytes",
-            _ => throw new BrokenFileException($"has {value.Kind} where a hyperparameter's name belongs"),
+            PickleBytes b => $"{b.Length} bytes",
+            PickleObject o => o.ShortName,
+            _ => value.Kind,
         };
         Charge(text.Length);
         return text;

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Text;
 
 namespace Hybrid.Host.Checkpoints;
 
@@ -46,16 +47,32 @@ internal sealed class PickleFloat(double value) : PickleValue
 
 internal sealed class PickleString(string value) : PickleValue
 {
+    private int? hash;
+
     public string Value => value;
+
+    /// <summary>Worked out once: a text of a thousand characters may be used as a key a million times.</summary>
+    public int Hash => hash ??= value.GetHashCode();
 
     public override string Kind => "a string";
 }
 
-internal sealed class PickleBytes(ReadOnlyMemory<byte> value) : PickleValue
+/// <summary>Bytes, which protocol 2 writes as a text of characters up to 255.</summary>
+internal sealed class PickleBytes : PickleValue
 {
-    public ReadOnlyMemory<byte> Value => value;
+    private readonly ReadOnlyMemory<byte> bytes;
+    private readonly string? latin1;
+
+    public PickleBytes(ReadOnlyMemory<byte> bytes) => this.bytes = bytes;
+
+    /// <summary>Stands for the text; it is not copied, however often a pickle asks for its bytes.</summary>
+    public PickleBytes(string latin1) => this.latin1 = latin1;
+
+    public int Length => latin1?.Length ?? bytes.Length;
 
     public override string Kind => "bytes";
+
+    public byte[] ToArray() => latin1 is null ? bytes.ToArray() : Encoding.Latin1.GetBytes(latin1);
 }
 
 internal sealed class PickleTuple(PickleValue[] items) : PickleValue
@@ -85,11 +102,36 @@ internal sealed class PickleSet(List<PickleValue> items) : PickleValue
 /// </summary>
 internal sealed class PickleGlobal(string module, string name) : PickleValue
 {
-    public string FullName => $"{module}.{name}";
+    private string? fullName;
+
+    public string FullName => fullName ??= $"{module}.{name}";
 
     public string ShortName => name[(name.LastIndexOf('.') + 1)..];
 
     public override string Kind => $"the class {Quoted.Of(FullName)}";
+}
+
+/// <summary>
+/// What stands where a pickle builds something that is not known here: a scheduler, a path, a loss, a function's result.
+/// It is never built. What it was given is kept as plain data, so that a reader that has to can look inside.
+/// </summary>
+/// <param name="type">The name that was called.</param>
+/// <param name="arguments">What it was called with.</param>
+internal sealed class PickleObject(string type, PickleValue[] arguments) : PickleValue
+{
+    public string Type => type;
+
+    public string ShortName => type[(type.LastIndexOf('.') + 1)..];
+
+    public PickleValue[] Arguments => arguments;
+
+    /// <summary>Its attributes, as BUILD gave them.</summary>
+    public PickleValue? State { get; set; }
+
+    /// <summary>Its items, where it is a dictionary of a class of its own.</summary>
+    public PickleDict? Items { get; set; }
+
+    public override string Kind => $"an object of the class {Quoted.Of(type)}";
 }
 
 /// <summary>A dictionary in order of insertion; setting a key again keeps its place, as in Python.</summary>
@@ -98,7 +140,9 @@ internal sealed class PickleGlobal(string module, string name) : PickleValue
 /// <param name="stateIsItems">Whether such attributes are its content, as for argparse.Namespace.</param>
 internal sealed class PickleDict(bool takesState = false, bool stateIsItems = false) : PickleValue
 {
-    private const int LongestKey = 4096;
+    /// <summary>Longer ones are told apart by identity: nothing that is looked up here is as long, and comparing them
+    /// again and again would take more time than reading the file.</summary>
+    private const int LongestKey = 1024;
 
     private readonly List<KeyValuePair<PickleValue, PickleValue>> pairs = [];
     private Dictionary<PickleValue, int>? places;
@@ -106,6 +150,9 @@ internal sealed class PickleDict(bool takesState = false, bool stateIsItems = fa
     public bool TakesState => takesState;
 
     public bool StateIsItems => stateIsItems;
+
+    /// <summary>Attributes of the dictionary itself: a state dict's <c>_metadata</c>, for one.</summary>
+    public PickleDict? Attributes { get; set; }
 
     public IReadOnlyList<KeyValuePair<PickleValue, PickleValue>> Pairs => pairs;
 
@@ -116,9 +163,6 @@ internal sealed class PickleDict(bool takesState = false, bool stateIsItems = fa
 
     public void Set(PickleValue key, PickleValue value)
     {
-        // One long string may be used as a key any number of times, and each use reads all of it.
-        if (key is PickleString { Value.Length: > LongestKey })
-            throw new BrokenFileException($"its pickle has a dictionary key longer than {LongestKey} characters");
         places ??= new Dictionary<PickleValue, int>(ByScalar.Instance);
         if (places.TryAdd(key, pairs.Count))
             pairs.Add(new(key, value));
@@ -133,18 +177,20 @@ internal sealed class PickleDict(bool takesState = false, bool stateIsItems = fa
         public static readonly ByScalar Instance = new();
 
         public bool Equals(PickleValue? x, PickleValue? y) =>
-            (x, y) switch
+            ReferenceEquals(x, y)
+            || (x, y) switch
             {
-                (PickleString a, PickleString b) => a.Value == b.Value,
+                (PickleString { Value.Length: <= LongestKey } a, PickleString { Value.Length: <= LongestKey } b) =>
+                    a.Hash == b.Hash && a.Value == b.Value,
                 (PickleInt a, PickleInt b) => a.Value == b.Value,
                 (PickleGlobal a, PickleGlobal b) => a.FullName == b.FullName,
-                _ => ReferenceEquals(x, y),
+                _ => false,
             };
 
         public int GetHashCode(PickleValue value) =>
             value switch
             {
-                PickleString s => s.Value.GetHashCode(),
+                PickleString { Value.Length: <= LongestKey } s => s.Hash,
                 PickleInt i => Hash(i.Value),
                 PickleGlobal g => g.FullName.GetHashCode(),
                 _ => RuntimeHelpers.GetHashCode(value),

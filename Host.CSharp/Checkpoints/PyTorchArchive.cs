@@ -4,17 +4,16 @@ namespace Hybrid.Host.Checkpoints;
 
 /// <summary>
 /// Reads what torch.save and PyTorch Lightning write, in both of torch.save's formats, without running anything
-/// that the file says. Every size, stride and offset is checked before it is used; what is not known is refused by
-/// name.
+/// that the file says. Every size, stride and offset is checked before it is used; what is not known and not needed
+/// stays an inert placeholder.
 /// </summary>
 public static class PyTorchArchive
 {
-    private static readonly string[] StateKeys = ["state_dict", "model_state_dict", "model"];
     private static readonly string[] HyperParameterKeys = ["hyper_parameters", "hparams"];
 
     /// <summary>
-    /// Reads the state dict of a file: the file's own where it is a bare one, else the one under <c>state_dict</c>,
-    /// <c>model_state_dict</c> or <c>model</c>. Where all keys under <c>state_dict</c> begin with Lightning's
+    /// Reads the state dicts of a file: the one under <c>state_dict</c>, <c>model_state_dict</c> or <c>model</c> first,
+    /// else the file's own where it is a bare one. Where all keys under <c>state_dict</c> begin with Lightning's
     /// <c>model.</c>, that prefix is taken off.
     /// </summary>
     /// <exception cref="Runtime.RequestException">No such file, a folder, or an empty file.</exception>
@@ -32,53 +31,41 @@ public static class PyTorchArchive
         if (!Recognises(file.Span))
             throw new BrokenFileException("is not an archive of torch.save");
         var content = ZipRecords.Recognises(file.Span) ? TorchZip.Read(file) : TorchLegacy.Read(file);
-        if (content.Root is not PickleDict root)
-            throw new BrokenFileException($"holds {content.Root.Kind}, not a state dict or a checkpoint");
-        var (state, key) = State(root);
-        return new Checkpoint(
-            content.Format,
-            Tensors(state, key == "state_dict" ? "model." : "", content, file.Length),
-            key is null ? null : HyperParameters(root),
-            key is null ? [] : Scalars(root)
-        );
+        var root = PickleJson.Dictionary(content.Root) ?? throw new BrokenFileException(WithoutNames(content.Root));
+        var sets = StateDicts.Of(root, content, file.Length);
+        if (sets.Count == 0)
+            throw new BrokenFileException(WithoutWeights(root));
+        // Whoever reads the file reads these; what is wrong with them is told now.
+        _ = sets[0].Tensors;
+        var bare = sets[0].Key.Length == 0;
+        return new Checkpoint(content.Format, sets, HyperParameters(root), bare ? [] : Scalars(root));
     }
 
-    private static (PickleDict State, string? Key) State(PickleDict root)
-    {
-        foreach (var key in StateKeys)
-            if (root[key] is PickleDict state)
-                return (state, key);
-        if (root.Pairs.Any(pair => pair.Value is TorchTensor))
-            return (root, null);
-        throw new BrokenFileException($"holds no state dict, neither bare nor as {string.Join(", ", StateKeys)}");
-    }
+    private static string WithoutNames(PickleValue root) =>
+        root switch
+        {
+            PickleList { Items: var items } => $"holds a list of {items.Count} values without names",
+            PickleTuple { Items: var items } => $"holds a tuple of {items.Length} values without names",
+            PickleObject whole => WholeModel("is", whole),
+            var other => $"holds {other.Kind}, not a state dict or a checkpoint",
+        } + (root is PickleObject ? "" : $": {HowToSave}");
 
-    private static List<StoredTensor> Tensors(PickleDict state, string prefix, TorchContent content, long fileLength)
-    {
-        var entries = state
-            .Pairs.Select(pair =>
-                (pair.Key, pair.Value) switch
-                {
-                    (PickleString { Value: var name }, TorchTensor tensor) => (Name: name, Tensor: tensor),
-                    (PickleString { Value: var name }, var other) => throw new BrokenFileException(
-                        $"state dict entry {Quoted.Of(name)} is {other.Kind}, not a tensor"
-                    ),
-                    var (name, _) => throw new BrokenFileException($"its state dict has {name.Kind} as a key"),
-                }
-            )
-            .ToList();
-        var skip = entries.All(entry => entry.Name.StartsWith(prefix, StringComparison.Ordinal)) ? prefix.Length : 0;
-        var allowance = new TensorAllowance(fileLength);
-        var tensors = new List<StoredTensor>(entries.Count);
-        foreach (var (name, tensor) in entries)
-            tensors.Add(tensor.Contiguous(name[skip..], content.Records[tensor.Storage.Key], allowance));
-        return tensors;
-    }
+    private static string WithoutWeights(PickleDict root) =>
+        root.Pairs.FirstOrDefault(pair => pair is { Key: PickleString, Value: PickleObject { State: PickleDict } })
+            is { Value: PickleObject whole, Key: PickleString key }
+            ? WholeModel($"holds no state dict: its {Quoted.Of(key.Value)} is", whole)
+            : $"holds no state dict, neither bare nor under a key such as state_dict, model_state_dict, model: {HowToSave}";
+
+    private const string HowToSave = "save the weights with torch.save(model.state_dict(), 'weights.pt')";
+
+    private static string WholeModel(string what, PickleObject whole) =>
+        $"{what} a whole model or another object, of the class {Quoted.Of(whole.Type)}, which only its own program can "
+        + $"load: {HowToSave}";
 
     private static JsonObject? HyperParameters(PickleDict root)
     {
         foreach (var key in HyperParameterKeys)
-            if (root[key] is PickleDict found)
+            if (PickleJson.Dictionary(root[key]) is { } found)
                 return (JsonObject?)PickleJson.Of(found);
         return null;
     }

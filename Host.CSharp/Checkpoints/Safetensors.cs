@@ -7,7 +7,12 @@ namespace Hybrid.Host.Checkpoints;
 /// <summary>Named tensors and the strings stored beside them.</summary>
 /// <param name="Tensors">In the order of the file's header.</param>
 /// <param name="Metadata">The file's <c>__metadata__</c> strings; empty where it has none.</param>
-public sealed record WeightFile(IReadOnlyList<StoredTensor> Tensors, IReadOnlyDictionary<string, string> Metadata);
+public sealed record WeightFile(IReadOnlyList<StoredTensor> Tensors, IReadOnlyDictionary<string, string> Metadata)
+{
+    /// <summary>Tensors whose type is not read, by name: <c>a tensor of the type F8_E4M3</c>. They lie beside the
+    /// others.</summary>
+    internal IReadOnlyDictionary<string, string> Strangers { get; init; } = new Dictionary<string, string>();
+}
 
 /// <summary>
 /// The safetensors format: the header's length as u64, a JSON header that gives each tensor's dtype, shape and byte
@@ -33,8 +38,7 @@ public static class Safetensors
 
     /// <summary>Reads a file and checks every length, range and shape in it.</summary>
     /// <exception cref="Runtime.RequestException">No such file, a folder, or an empty file.</exception>
-    /// <exception cref="Runtime.WorkException">The file is truncated, inconsistent, or has an unknown dtype.
-    /// </exception>
+    /// <exception cref="Runtime.WorkException">The file is truncated or inconsistent.</exception>
     public static WeightFile Read(string path) => FileBytes.Parse(path, Parse);
 
     /// <summary>
@@ -104,18 +108,25 @@ public static class Safetensors
     {
         var metadata = new Dictionary<string, string>();
         var tensors = new List<StoredTensor>();
+        var strangers = new Dictionary<string, string>();
         var ranges = new List<(long Begin, long End)>();
         foreach (var entry in header.EnumerateObject())
         {
             if (entry.Name == "__metadata__")
             {
+                // Null stands for none, and numbers for their text: some programs write them, against the format.
+                if (entry.Value.ValueKind == JsonValueKind.Null)
+                    continue;
                 foreach (var item in Kind(entry.Value, JsonValueKind.Object, entry.Name).EnumerateObject())
-                    metadata.Add(item.Name, Kind(item.Value, JsonValueKind.String, entry.Name).GetString()!);
+                    metadata.Add(item.Name, item.Value.ToString());
                 continue;
             }
-            var (tensor, range) = Tensor(entry.Name, Kind(entry.Value, JsonValueKind.Object, entry.Name), data);
-            tensors.Add(tensor);
+            var (tensor, type, range) = Tensor(entry.Name, Kind(entry.Value, JsonValueKind.Object, entry.Name), data);
             ranges.Add(range);
+            if (tensor is not null)
+                tensors.Add(tensor);
+            else
+                strangers.Add(entry.Name, $"a tensor of the type {type}");
         }
         ranges.Sort();
         var end = 0L;
@@ -127,29 +138,34 @@ public static class Safetensors
         }
         if (end != data.Length)
             throw new BrokenFileException($"its tensors need {end} bytes of data but {data.Length} are there");
-        return new WeightFile(tensors, metadata);
+        return new WeightFile(tensors, metadata) { Strangers = strangers };
     }
 
-    private static (StoredTensor, (long, long)) Tensor(string name, JsonElement entry, ReadOnlyMemory<byte> data)
+    private static (StoredTensor? Tensor, string Type, (long, long) Range) Tensor(
+        string name,
+        JsonElement entry,
+        ReadOnlyMemory<byte> data
+    )
     {
         foreach (var field in entry.EnumerateObject())
             if (field.Name is not ("dtype" or "shape" or "data_offsets"))
                 throw new BrokenFileException($"tensor {Quoted.Of(name)} has an unknown field {Quoted.Of(field.Name)}");
         var dtypeName = Kind(Field(entry, name, "dtype"), JsonValueKind.String, name).GetString()!;
         var known = Array.FindIndex(Names, pair => pair.Name == dtypeName);
-        if (known < 0)
-            throw new BrokenFileException($"tensor {Quoted.Of(name)} has the unknown dtype {Quoted.Of(dtypeName)}");
-        var dtype = Names[known].DType;
         var shape = Numbers(Field(entry, name, "shape"), name);
         var offsets = Numbers(Field(entry, name, "data_offsets"), name);
         if (offsets.Length != 2 || offsets[0] > offsets[1] || offsets[1] > data.Length)
             throw new BrokenFileException($"tensor {Quoted.Of(name)} lies outside the file");
+        // float8 and the like: where it is, not what it holds.
+        if (known < 0)
+            return (null, Quoted.Plain(dtypeName, 20), (offsets[0], offsets[1]));
+        var dtype = Names[known].DType;
         if (!dtype.TryByteCount(shape, out var bytes) || bytes != offsets[1] - offsets[0])
             throw new BrokenFileException($"tensor {Quoted.Of(name)} has a shape that does not fit its byte range");
         var window = data.Slice((int)offsets[0], (int)bytes);
         try
         {
-            return (new StoredTensor(name, dtype, shape, window), (offsets[0], offsets[1]));
+            return (new StoredTensor(name, dtype, shape, window), dtypeName, (offsets[0], offsets[1]));
         }
         catch (ArgumentException e)
         {

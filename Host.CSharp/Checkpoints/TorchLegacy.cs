@@ -79,7 +79,7 @@ internal static class TorchLegacy
                 $"storage {Quoted.Of(storage.Key)} has {count} elements where its pickle says {storage.Record}"
             );
         at += sizeof(long);
-        var bytes = count * storage.DType.Size();
+        var bytes = count * storage.Width;
         if (bytes > file.Length - at)
             throw Truncated(storage);
         at += (int)bytes;

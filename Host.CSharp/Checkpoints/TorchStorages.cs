@@ -24,6 +24,18 @@ internal sealed class TorchStorages(long fileLength)
         ["torch.BoolStorage"] = DType.Bool,
     }.ToFrozenDictionary();
 
+    /// <summary>Types whose elements are not read, by the bytes of each.</summary>
+    private static readonly FrozenDictionary<string, int> Others = new Dictionary<string, int>
+    {
+        ["torch.ComplexDoubleStorage"] = 16,
+        ["torch.ComplexFloatStorage"] = 8,
+        ["torch.QInt32Storage"] = 4,
+        ["torch.QInt8Storage"] = 1,
+        ["torch.QUInt8Storage"] = 1,
+        ["torch.UntypedStorage"] = 1,
+        ["torch.storage.UntypedStorage"] = 1,
+    }.ToFrozenDictionary();
+
     private readonly Dictionary<string, TorchStorage> byKey = [];
 
     /// <summary>The records referred to, one for each key; their Start is 0.</summary>
@@ -32,8 +44,11 @@ internal sealed class TorchStorages(long fileLength)
     /// <summary>What a persistent id stands for.</summary>
     /// <exception cref="BrokenFileException">It is not such a tuple, its type is unknown, its size is more than the
     /// file, or it contradicts an earlier one of the same key.</exception>
-    public TorchStorage Resolve(PickleValue id)
+    public PickleValue Resolve(PickleValue id)
     {
+        // Early versions wrote a module's source beside the module.
+        if (id is PickleTuple { Items: [PickleString { Value: "module" }, PickleGlobal module, _, _] })
+            return module;
         if (
             id
             is not PickleTuple
@@ -49,16 +64,18 @@ internal sealed class TorchStorages(long fileLength)
             }
         )
             throw new BrokenFileException("its pickle has a persistent id that describes no storage");
-        if (!Types.TryGetValue(type.FullName, out var dtype))
+        DType? dtype = Types.TryGetValue(type.FullName, out var known) ? known : null;
+        var width = dtype?.Size() ?? Others.GetValueOrDefault(type.FullName);
+        if (width == 0)
             throw new BrokenFileException($"has a storage of the unknown type {Quoted.Of(type.FullName)}");
         var elements = TorchTensor.Natural(count);
-        if (elements > fileLength / dtype.Size())
+        if (elements > fileLength / width)
             throw new BrokenFileException(
                 $"storage {Quoted.Of(key.Value)} claims {elements} elements, more than the file holds"
             );
         if (!byKey.TryGetValue(key.Value, out var whole))
-            byKey[key.Value] = whole = new TorchStorage(key.Value, dtype, elements, 0, elements);
-        if (whole.DType != dtype || whole.Record != elements)
+            byKey[key.Value] = whole = new TorchStorage(key.Value, type.ShortName, dtype, width, elements, 0, elements);
+        if (whole.DType != dtype || whole.Type != type.ShortName || whole.Record != elements)
             throw new BrokenFileException($"storage {Quoted.Of(key.Value)} is described in two ways");
         return view is [var described] and not [PickleNone] ? View(whole, described) : whole;
     }
@@ -70,6 +87,6 @@ internal sealed class TorchStorages(long fileLength)
         var (first, elements) = (TorchTensor.Natural(start), TorchTensor.Natural(count));
         if (first > whole.Record || elements > whole.Record - first)
             throw new BrokenFileException($"storage {Quoted.Of(whole.Key)} has a view that reaches beyond it");
-        return new TorchStorage(whole.Key, whole.DType, whole.Record, first, elements);
+        return new TorchStorage(whole.Key, whole.Type, whole.DType, whole.Width, whole.Record, first, elements);
     }
 }

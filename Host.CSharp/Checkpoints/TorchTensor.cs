@@ -4,16 +4,30 @@ namespace Hybrid.Host.Checkpoints;
 
 /// <summary>Elements that tensors of an archive share, as its persistent ids describe them.</summary>
 /// <param name="key">Names the record that holds the bytes.</param>
-/// <param name="dtype">Type of each element.</param>
+/// <param name="type">PyTorch's name of it, such as <c>FloatStorage</c>.</param>
+/// <param name="dtype">Type of each element; null for one whose values are not read.</param>
+/// <param name="width">Bytes of each element.</param>
 /// <param name="record">Elements in that record.</param>
 /// <param name="start">First element of this storage in the record; not 0 only for the views of early versions.
 /// </param>
 /// <param name="count">Elements of this storage.</param>
-internal sealed class TorchStorage(string key, DType dtype, long record, long start, long count) : PickleValue
+internal sealed class TorchStorage(
+    string key,
+    string type,
+    DType? dtype,
+    int width,
+    long record,
+    long start,
+    long count
+) : PickleValue
 {
     public string Key => key;
 
-    public DType DType => dtype;
+    public string Type => type;
+
+    public DType? DType => dtype;
+
+    public int Width => width;
 
     public long Record => record;
 
@@ -24,18 +38,33 @@ internal sealed class TorchStorage(string key, DType dtype, long record, long st
     public override string Kind => "a storage";
 }
 
+/// <summary>A tensor whose elements cannot be read: quantised, sparse, float8, complex. It may lie beside the weights.
+/// </summary>
+/// <param name="kind">What it is.</param>
+internal sealed class StrangeTensor(string kind) : PickleValue
+{
+    public override string Kind => kind;
+}
+
 /// <summary>A strided window on a storage, checked to lie within it when the pickle is read.</summary>
 internal sealed class TorchTensor : PickleValue
 {
     private const int MostDimensions = 64;
 
     private readonly TorchStorage storage;
+    private readonly DType dtype;
     private readonly long offset;
     private readonly long[] sizes,
         strides;
 
     private TorchTensor(TorchStorage storage, long offset, long[] sizes, long[] strides) =>
-        (this.storage, this.offset, this.sizes, this.strides) = (storage, offset, sizes, strides);
+        (this.storage, dtype, this.offset, this.sizes, this.strides) = (
+            storage,
+            storage.DType!.Value,
+            offset,
+            sizes,
+            strides
+        );
 
     public override string Kind => "a tensor";
 
@@ -53,7 +82,7 @@ internal sealed class TorchTensor : PickleValue
         if (sizes.Length != strides.Length || sizes.Length > MostDimensions)
             throw new BrokenFileException($"has a tensor of {sizes.Length} sizes and {strides.Length} strides");
         var tensor = new TorchTensor(storage, Natural(offset), Naturals(sizes), Naturals(strides));
-        if (!storage.DType.TryByteCount(tensor.sizes, out _))
+        if (!tensor.dtype.TryByteCount(tensor.sizes, out _))
             throw new BrokenFileException($"has a tensor of the impossible shape [{string.Join(", ", tensor.sizes)}]");
         if (!tensor.sizes.Contains(0))
             tensor.CheckLastElement();
@@ -69,8 +98,8 @@ internal sealed class TorchTensor : PickleValue
     /// <param name="allowance">What the file's tensors may still take.</param>
     public StoredTensor Contiguous(string name, ReadOnlyMemory<byte> record, TensorAllowance allowance)
     {
-        var width = storage.DType.Size();
-        storage.DType.TryByteCount(sizes, out var bytes);
+        var width = dtype.Size();
+        dtype.TryByteCount(sizes, out var bytes);
         var asStored = bytes == 0 || IsContiguous();
         allowance.Take(name, bytes, copied: !asStored);
         var content =
@@ -79,7 +108,7 @@ internal sealed class TorchTensor : PickleValue
             : Copy(record.Span, width, (int)bytes);
         try
         {
-            return new StoredTensor(name, storage.DType, sizes, content);
+            return new StoredTensor(name, dtype, sizes, content);
         }
         catch (ArgumentException e)
         {

@@ -22,8 +22,6 @@ internal static class TorchZip
     {
         var records = ZipRecords.Open(file);
         var name = RootName(records.Keys);
-        if (records.ContainsKey($"{name}/constants.pkl"))
-            throw new BrokenFileException("is a TorchScript program, not a checkpoint");
         if (!records.TryGetValue($"{name}/version", out var version) || version.Span.IsEmpty)
             throw new BrokenFileException("is a zip without torch.save's version record");
         if (records.TryGetValue($"{name}/byteorder", out var order) && !order.Span.SequenceEqual("little"u8))
@@ -63,7 +61,7 @@ internal static class TorchZip
     {
         if (!records.TryGetValue(entry, out var bytes))
             throw new BrokenFileException($"has no entry {Quoted.Of(entry)}, which its pickle refers to");
-        var expected = storage.Record * storage.DType.Size();
+        var expected = storage.Record * storage.Width;
         return bytes.Length == expected
             ? bytes
             : throw new BrokenFileException(

@@ -31,26 +31,47 @@ public sealed record TrainedModel(
     private const string NormalisationKey = "normalisation";
     private const string DataKey = "data";
 
-    /// <summary>Reads any checkpoint and finds out which network it is of.</summary>
-    /// <param name="request">Names the network, or hyperparameters, that the file does not name.</param>
+    /// <summary>Reads any checkpoint, finds out which network it is of, and compares the weights with it before any
+    /// memory is taken for them.</summary>
+    /// <param name="request">Names the network, or hyperparameters, that the file does not name, and the weights where
+    /// the file holds several.</param>
+    /// <param name="remark">Is told what was decided on the way, a line each.</param>
     /// <exception cref="RequestException">No such file, or it does not say which network it is of.</exception>
-    /// <exception cref="WorkException">The file is broken or hostile.</exception>
-    public static TrainedModel Read(string path, ModelRequest request)
+    /// <exception cref="WorkException">The file is broken or hostile, or its weights are not those of the network.
+    /// </exception>
+    public static TrainedModel Read(string path, ModelRequest request, Action<string>? remark = null)
     {
         var file = CheckpointFile.Read(path);
         var stored = file.HyperParameters ?? [];
         var model = Models.Restore(stored, request);
         string? Text(string key) => file.Metadata[key] is JsonValue value ? value.ToString() : null;
+        var input = ParseInput(Text(InputKey));
         return new TrainedModel(
             path,
             model,
-            ParseInput(Text(InputKey)),
-            Divide(file.Tensors).Weights,
+            input,
+            Weights(file, path, Models.StateTensors(Models.Plan(model, input)), request.Weights, remark),
             stored,
             Parse<string[]>(path, ClassesKey, Text(ClassesKey)),
             Parse<NormalisationText>(path, NormalisationKey, Text(NormalisationKey))?.Checked(path),
             Text(DataKey)
         );
+    }
+
+    /// <summary>A network's weights, under its own names and compared with it.</summary>
+    private static IReadOnlyList<StoredTensor> Weights(
+        Checkpoint file,
+        string path,
+        IReadOnlyList<TensorSpec> specs,
+        string wanted,
+        Action<string>? remark
+    )
+    {
+        var fitted = WeightFit.Of(file, path, specs, wanted);
+        ModuleTensors.Compare(specs, fitted.Tensors, path);
+        foreach (var line in fitted.Remarks)
+            remark?.Invoke(line);
+        return fitted.Tensors;
     }
 
     /// <summary>Tells an optimiser's tensors, their prefix taken away, from the network's.</summary>

@@ -23,7 +23,7 @@ internal static class ZipRecords
     private const int Encrypted = 1,
         SizesFollow = 8;
 
-    private sealed record Entry(string Name, uint Crc, int Size, long Header, int Flags);
+    private sealed record Entry(string Name, uint Crc, int Size, long Header, int Flags, bool Packed);
 
     public static bool Recognises(ReadOnlySpan<byte> file) =>
         file.Length >= 4 && BinaryPrimitives.ReadUInt32LittleEndian(file) == Local;
@@ -33,10 +33,16 @@ internal static class ZipRecords
     {
         var (start, length, count) = Directory(file.Span);
         var entries = Entries(file.Span.Slice(start, length), count);
+        if (ForeignFile.DescribeZip([.. entries.Select(entry => entry.Name)]) is { } foreign)
+            throw new BrokenFileException(foreign);
         var records = new Dictionary<string, ReadOnlyMemory<byte>>();
         long free = 0;
         foreach (var entry in entries.OrderBy(e => e.Header))
         {
+            if (entry.Packed)
+                throw new BrokenFileException(
+                    $"entry {Quoted.Of(entry.Name)} is compressed; torch.save stores its entries as they are"
+                );
             if (entry.Header < free)
                 throw new BrokenFileException($"entry {Quoted.Of(entry.Name)} overlaps another");
             var (data, dataEnd) = Data(file[..start], entry);
@@ -110,15 +116,11 @@ internal static class ZipRecords
             method = U16(central, 10);
         if ((flags & Encrypted) != 0)
             throw new BrokenFileException($"entry {Quoted.Of(name)} is encrypted");
-        if (method != 0)
-            throw new BrokenFileException(
-                $"entry {Quoted.Of(name)} is compressed; torch.save stores its entries as they are"
-            );
         uint packed = U32(central, 20),
             size = U32(central, 24);
-        if (packed != size || size > int.MaxValue)
+        if (method == 0 && packed != size || size > int.MaxValue)
             throw new BrokenFileException($"entry {Quoted.Of(name)} has sizes that cannot be");
-        return new Entry(name, U32(central, 16), (int)size, U32(central, 42), flags);
+        return new Entry(name, U32(central, 16), (int)size, U32(central, 42), flags, Packed: method != 0);
     }
 
     private static (ReadOnlyMemory<byte> Bytes, long End) Data(ReadOnlyMemory<byte> body, Entry entry)

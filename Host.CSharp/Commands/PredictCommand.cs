@@ -18,7 +18,7 @@ public static class PredictCommand
         var csvToStdout = request.Csv == "-";
         var output = new Output(request.Json || csvToStdout);
         var files = PictureSearch.Find(request.Files);
-        var trained = TrainedModel.Read(request.Checkpoint, request.Model);
+        var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
         if (trained.Input is not Shape.Image { channels: ImageSet.Channels } input)
             throw new RequestException($"'{trained.File}' reads inputs of {trained.Input}, not pictures");
         string[][] chunks = [.. files.Chunk(request.BatchSize * BatchesAtOnce)];

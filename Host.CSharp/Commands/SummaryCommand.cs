@@ -11,7 +11,7 @@ public static class SummaryCommand
     public static int Run(SummaryRequest request)
     {
         var output = new Output(request.Json);
-        var (model, input) = Described(request);
+        var (model, input) = Described(request, output);
         var summary = Models.Summarise(Models.Plan(model, input));
         output.People.Write(Table(model, summary));
         output.Line(
@@ -40,11 +40,11 @@ public static class SummaryCommand
         return 0;
     }
 
-    private static (Model Model, Shape Input) Described(SummaryRequest request)
+    private static (Model Model, Shape Input) Described(SummaryRequest request, Output output)
     {
         if (request.Checkpoint.Length == 0)
             return (Models.Find(request.Model, 0), request.Input);
-        var trained = TrainedModel.Read(request.Checkpoint, request.Model);
+        var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
         return (trained.Model, trained.Input);
     }
 

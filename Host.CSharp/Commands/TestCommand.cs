@@ -11,7 +11,7 @@ public static class TestCommand
     public static int Run(TestRequest request)
     {
         var output = new Output(request.Json);
-        var trained = TrainedModel.Read(request.Checkpoint, request.Model);
+        var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
         var placement = Machine.Prepare(request.Machine);
         using var data = new LoadedData(Requests.WithSize(DataFor(request, trained), trained.Input), output);
         using var network = trained.Build(placement);

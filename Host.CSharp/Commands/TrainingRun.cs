@@ -244,7 +244,7 @@ public sealed class TrainingRun : IDisposable
 
     private void Initialise(string checkpoint)
     {
-        var classes = FineTuning.Start(_network, checkpoint);
+        var classes = FineTuning.Start(_network, checkpoint, _request.Model.Weights, _output.Line);
         if (classes is not null)
             _output.Line(
                 $"'{checkpoint}' tells {classes} classes apart, {_data.Name} has {_data.Train.Classes.Length}: "

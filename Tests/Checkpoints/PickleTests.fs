@@ -19,30 +19,57 @@ let private hyperParameters (operations: byte[]) =
 let private refuses name reason (operations: byte[]) =
     testCase name (fun () -> expectRefusal reason (beside operations))
 
-let private accepts name (operations: byte[]) =
-    testCase name (fun () -> Expect.equal (read (beside operations)).Tensors.Count 1 "read")
-
 let private repeated count (operations: byte[]) = Array.concat (Array.replicate count operations)
+
+/// What is called is not known and stays a name with its arguments.
+let private inert name (operations: byte[]) =
+    testCase $"inert: {name}"
+    <| fun () -> Expect.equal (read (beside operations)).Tensors.Count 1 "the weights beside it"
+
+let private object' moduleName name = Array.concat [ Op.named moduleName name; Op.emptyTuple; Op.newObj ]
+
+let private attributes = dictionary [ "x", Op.int 1L ]
 
 let private calls =
     testList "calls" [
-        refuses "os.system" "'os.system', which is refused" (call "os" "system" [ Op.text "true" ])
-        refuses "eval" "'builtins.eval'" (call "builtins" "eval" [ Op.text "1" ])
-        refuses "getattr" "'__builtin__.getattr'" (call "__builtin__" "getattr" [ Op.none; Op.text "x" ])
-        refuses "torch.load" "'torch.load'" (call "torch" "load" [ Op.text "x" ])
-        refuses "a harmless name" "'__main__.Net'" (call "__main__" "Net" [])
-        refuses "a tensor subclass" "_rebuild_from_type_v2" (call "torch._tensor" "_rebuild_from_type_v2" [])
-        refuses
-            "an object of an unknown class"
-            "'__main__.Net'"
-            (Array.concat [ Op.named "__main__" "Net"; Op.emptyTuple; Op.newObj ])
+        inert "os.system" (call "os" "system" [ Op.text "touch /tmp/hybrid-was-here" ])
+        inert "eval" (call "builtins" "eval" [ Op.text "1" ])
+        inert "getattr" (call "__builtin__" "getattr" [ Op.none; Op.text "x" ])
+        inert "torch.load" (call "torch" "load" [ Op.text "x" ])
+        inert "a class" (object' "__main__" "Net")
+        inert "a class with attributes" (Array.concat [ object' "torch.optim" "StepLR"; attributes; Op.build ])
+        inert "attributes that are a tuple" (Array.concat [ object' "a" "B"; tupleOf [ Op.none; Op.none ]; Op.build ])
+        inert "attributes given twice" (Array.concat [ object' "a" "B"; Op.none; Op.build; Op.none; Op.build ])
+        inert "what a call returned, called" (Array.concat [ object' "a" "b"; Op.emptyTuple; Op.reduce ])
+        inert "a class of keywords" (Array.concat [ Op.named "a" "B"; Op.emptyTuple; Op.emptyDict; [| 0x92uy |] ])
+        inert "a list of its own class" (Array.concat [ object' "a" "L"; Op.none; Op.append ])
+        inert "a dictionary of its own class" (Array.concat [ object' "a" "D"; Op.none; Op.none; Op.setItem ])
+        inert "a set of its own class" (Array.concat [ object' "a" "S"; Op.mark; Op.none; [| 0x90uy |] ])
+        inert "a known name with other arguments" (call "torch" "Size" [ Op.text "x" ])
+        inert
+            "a dictionary with attributes"
+            (Array.concat [ call "collections" "OrderedDict" []; attributes; Op.build ])
+        inert "a tensor with attributes" (Array.concat [ vector "0" 1; attributes; Op.build ])
+        inert "a tensor of its own class" (call "torch._tensor" "_rebuild_from_type_v2" [])
+        inert "an integer of 40 bytes" (Array.concat [ [| 0x8Auy; 40uy |]; Array.create 40 1uy ])
+        inert "a name of a file that is not UTF-8" [| byte 'X'; 1uy; 0uy; 0uy; 0uy; 0xFFuy |]
+        inert "a class that is only held" (Op.named "os" "system")
+        inert "a counter" (call "collections" "Counter" [ dictionaryOf [ Op.int 100L, Op.int 1L ] ])
+        inert "a default dictionary" (call "collections" "defaultdict" [ Op.named "builtins" "dict" ])
+
+        testCase "inert: a complex tensor"
+        <| fun () ->
+            let complex = tensor (storage "ComplexFloatStorage" "1" 1L) 0L [ 1L ] [ 1L ]
+            let root = dictionary [ "x", complex; "state_dict", dictionary [ "w", vector "0" 1 ] ]
+            let result = read (torchZip root [ "0", floats [ 1f ]; "1", floats [ 1f; 2f ] ])
+            Expect.equal result.Tensors.Count 1 "the weights beside it"
+
         refuses "a list" "calls a list" (Array.concat [ Op.emptyList; Op.emptyTuple; Op.reduce ])
         refuses
-            "what a call returned"
+            "what a known call returned"
             "calls a dictionary"
             (Array.concat [ call "collections" "OrderedDict" []; Op.emptyTuple; Op.reduce ])
         refuses "without arguments" "without arguments" (Array.concat [ Op.named "torch" "Size"; Op.none; Op.reduce ])
-        refuses "with other arguments" "does not take" (call "torch" "Size" [ Op.text "x" ])
         refuses
             "a tensor without a storage"
             "does not take"
@@ -57,13 +84,6 @@ let private calls =
             "state for a class"
             "gives state to the class"
             (Array.concat [ Op.named "os" "environ"; Op.emptyDict; Op.build ])
-        refuses
-            "state that is a list"
-            "gives a list as state"
-            (Array.concat [ call "argparse" "Namespace" []; Op.emptyList; Op.build ])
-        accepts "a class that is only held" (Op.named "os" "system")
-        accepts "a counter" (call "collections" "Counter" [ dictionaryOf [ Op.int 100L, Op.int 1L ] ])
-        accepts "a default dictionary" (call "collections" "defaultdict" [ Op.named "builtins" "dict" ])
     ]
 
 let private instructions =
@@ -72,7 +92,7 @@ let private instructions =
             refuses $"protocol 0's {code}" "which is refused" (Op.one code)
 
         refuses "an extension" "Ext1" [| 0x82uy; 1uy |]
-        refuses "a call by keywords" "NewObjEx" [| 0x92uy |]
+        refuses "a call by keywords of nothing" "not there" [| 0x92uy |]
         refuses "a buffer from outside" "NextBuffer" [| 0x97uy |]
         refuses "an unknown instruction" "0xff" [| 0xFFuy |]
         refuses
@@ -98,12 +118,11 @@ let private instructions =
         refuses "a memo put far out" "remembers a value" (Array.concat [ Op.none; Op.longPut 0xFFFFFFF0L ])
         refuses "a group that was not opened" "closes a group" (repeated 4 Op.tuple)
         refuses "a value below the mark" "not there" (Array.concat [ Op.none; Op.mark; Op.tuple1 ])
-        refuses "an integer of 2 GiB" "integer of" [| 0x8Buy; 0xFFuy; 0xFFuy; 0xFFuy; 0x7Fuy |]
-        refuses "an integer of negative length" "integer of" [| 0x8Buy; 0xFFuy; 0xFFuy; 0xFFuy; 0xFFuy |]
+        refuses "an integer of 2 GiB" "truncated" [| 0x8Buy; 0xFFuy; 0xFFuy; 0xFFuy; 0x7Fuy |]
+        refuses "an integer of negative length" "truncated" [| 0x8Buy; 0xFFuy; 0xFFuy; 0xFFuy; 0xFFuy |]
         refuses "a text of 2^60 bytes" "truncated" [| 0x8Duy; 0uy; 0uy; 0uy; 0uy; 0uy; 0uy; 0uy; 0x10uy |]
         refuses "bytes of 4 GiB" "truncated" [| byte 'B'; 0xFFuy; 0xFFuy; 0xFFuy; 0xFFuy |]
         refuses "a frame of 2^60 bytes" "frame" [| 0x95uy; 0uy; 0uy; 0uy; 0uy; 0uy; 0uy; 0uy; 0x10uy |]
-        refuses "text that is not UTF-8" "UTF-8" [| byte 'X'; 1uy; 0uy; 0uy; 0uy; 0xFFuy |]
         refuses "an id that is no storage" "describes no storage" (Array.append (Op.text "module") Op.persistent)
         refuses "a group left open" "sets an item of a string" (Array.concat [ Op.mark; Op.none ])
 
@@ -213,6 +232,27 @@ let private values =
         <| fun () ->
             let operations = dictionary [ "model_class", Op.named "__main__" "nets.ResNet" ]
             Expect.equal (hyperParameters operations) """{"model_class":"ResNet"}""" "short name"
+
+        testCase "a number of NumPy becomes a number"
+        <| fun () ->
+            let dtype = call "numpy" "dtype" [ Op.text "f8"; Op.no; Op.yes ]
+            let bytes = call "_codecs" "encode" [ Op.text "\000\000\000\000\000\000\u00E0?"; Op.text "latin1" ]
+            let operations = dictionary [ "lr", call "numpy.core.multiarray" "scalar" [ dtype; bytes ] ]
+            Expect.equal (hyperParameters operations) """{"lr":0.5}""" "its value"
+
+        testCase "what is not known becomes the name of its class"
+        <| fun () ->
+            let operations = dictionary [ "loss", object' "torch.nn.modules.loss" "CrossEntropyLoss" ]
+            Expect.equal (hyperParameters operations) """{"loss":"CrossEntropyLoss"}""" "short name"
+
+        testCase "OmegaConf's dictionary becomes an object"
+        <| fun () ->
+            let node =
+                Array.concat [ object' "omegaconf.nodes" "AnyNode"; dictionary [ "_val", Op.int 3L ]; Op.build ]
+
+            let content = dictionary [ "_content", dictionary [ "depth", node ] ]
+            let operations = Array.concat [ object' "omegaconf.dictconfig" "DictConfig"; content; Op.build ]
+            Expect.equal (hyperParameters operations) """{"depth":3}""" "its content"
 
         testCase "a namespace becomes an object"
         <| fun () ->

@@ -91,8 +91,8 @@ let private strides =
             (torchZip (dictionary [ "w", tensor (storage "FloatStorage" "0" -1L) 0L [ 1L ] [ 1L ] ]) [])
         refuses
             "an unknown type"
-            "'torch.ComplexFloatStorage'"
-            (torchZip (dictionary [ "w", tensor (storage "ComplexFloatStorage" "0" 1L) 0L [ 1L ] [ 1L ] ]) [])
+            "'torch.StrangeStorage'"
+            (torchZip (dictionary [ "w", tensor (storage "StrangeStorage" "0" 1L) 0L [ 1L ] [ 1L ] ]) [])
         refuses
             "one storage of two types"
             "two ways"
@@ -123,6 +123,20 @@ let private state =
         testCase "Lightning's prefix is taken off"
         <| fun () ->
             Expect.equal (names [ "state_dict", dictionary [ "model.a", w; "model.b.c", w ] ]) [ "a"; "b.c" ] "names"
+
+        testCase "anywhere in the file"
+        <| fun () ->
+            for root in
+                [
+                    [ "net", dictionary [ "a", w ] ]
+                    [ "epoch", Op.int 1L; "trainer", dictionary [ "weights", dictionary [ "a", w ] ] ]
+                    [
+                        "optimizer", dictionary [ "state", dictionaryOf [ Op.int 0L, dictionary [ "m", w ] ] ]
+                        "ema", dictionary [ "b", w ]
+                        "params", dictionary [ "a", w ]
+                    ]
+                ] do
+                Expect.equal (names root) [ "a" ] "names"
 
         testCase "a prefix that not all have stays"
         <| fun () ->
@@ -156,14 +170,24 @@ let private state =
 
             Expect.isNull result.HyperParameters "none"
 
+        testCase "what is no tensor, or has no name, stays out"
+        <| fun () ->
+            let state = dictionaryOf [ Op.text "a", w; Op.text "x", Op.emptyList; Op.int 1L, w ]
+            Expect.equal (names [ "state_dict", state ]) [ "a" ] "names"
+
         refuses
-            "an entry that is no tensor"
-            "'x' is a list"
+            "no tensor at all"
+            "holds no state dict"
             (torchZip (dictionary [ "state_dict", dictionary [ "x", Op.emptyList ] ]) [])
         refuses
-            "a key that is no text"
-            "an int as a key"
+            "a tensor without a name"
+            "holds no state dict"
             (torchZip (dictionary [ "state_dict", dictionaryOf [ Op.int 1L, w ] ]) data)
+        refuses "a list of tensors" "list of 1 values without names" (torchZip (listOf [ w ]) data)
+        refuses
+            "a whole model"
+            "whole model or another object, of the class 'golden.Net'"
+            (torchZip (call "golden" "Net" []) [])
     ]
 
 let private legacyTensor = tensor (legacyStorage "FloatStorage" "k" 2L) 0L [ 2L ] [ 1L ]
