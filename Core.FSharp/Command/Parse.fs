@@ -88,8 +88,7 @@ module Parse =
     let private words home (arguments: string array) = [|
         let verb = Array.tryHead arguments
 
-        let options =
-            verb |> Option.filter (fun verb -> List.contains verb (names None)) |> names |> Set.ofList
+        let options = verb |> Option.filter (fun verb -> List.contains verb (names None)) |> names |> Set.ofList
 
         for word in arguments do
             match word.IndexOf '=' with

@@ -60,18 +60,33 @@ module RecipeChanges =
             | Some epochs when epochs < published.Epochs -> Recipe.short epochs model
             | _ -> published
 
+    /// "epoch 2", "epochs 100 and 150".
+    let private counted epochs =
+        match epochs with
+        | [ one ] -> $"epoch {one}"
+        | several -> "epochs " + (several |> List.map string |> String.concat " and ")
+
     /// What the recipe has otherwise than its user may think, in sentences.
     let remarks (source: DataSource) (model: Model) (changes: RecipeChanges) (recipe: Recipe) : string list =
         let published = Recipe.published model
 
         match source, Schedule.main recipe.Schedule, published.Schedule with
+        | _, Schedule.Milestones(named, _), _ when
+            changes.Schedule.Milestones.IsSome && List.exists (fun epoch -> epoch >= recipe.Epochs) named
+            ->
+            let late = named |> List.filter (fun epoch -> epoch >= recipe.Epochs)
+            [ $"the rate does not fall after {counted late}: the run ends after {counted [ recipe.Epochs ]}" ]
         | (DataSource.Cifar10 _ | DataSource.Cifar100 _), Schedule.Milestones(now, _), Schedule.Milestones(were, _) when
             changes.Schedule.Milestones.IsNone && now <> were
             ->
-            let words epochs = epochs |> List.map string |> String.concat " and "
+            // Whole epochs of a very short run: the end of it is no milestone.
+            let falls =
+                match now |> List.filter (fun epoch -> epoch < recipe.Epochs) |> List.distinct with
+                | [] -> "the rate does not fall"
+                | reached -> $"the rate falls after {counted reached}"
 
             [
-                $"the rate falls after epochs {words now} instead of {words were}, since the run has {recipe.Epochs} epochs and not {published.Epochs}; --milestones names others"
+                $"{falls} instead of after {counted were}, since the run ends after {counted [ recipe.Epochs ]} and not {published.Epochs}; --milestones names others"
             ]
         | _ -> []
 

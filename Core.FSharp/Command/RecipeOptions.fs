@@ -83,7 +83,10 @@ module internal RecipeOptions =
     let changes (args: ParseResults<TrainArgument>) =
         check {
             let! epochs = args.TryGetResult TrainArgument.Epochs |> optional (Value.atLeast 1 "--epochs")
-            let! maxSteps = args.TryGetResult TrainArgument.Max_Steps |> optional (Value.atLeastLong 1L "--max-steps")
+
+            let! maxSteps =
+                args.TryGetResult TrainArgument.Max_Steps |> optional (Value.atLeastLong 1L "--max-steps")
+
             let! batchSize = args.TryGetResult TrainArgument.Batch_Size |> optional Value.batchSize
             let! accumulate = args.TryGetResult TrainArgument.Accumulate |> optional (Value.atLeast 1 "--accumulate")
             let! optimizer = optimizer args

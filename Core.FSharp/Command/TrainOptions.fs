@@ -181,12 +181,7 @@ module internal TrainOptions =
                     Data = data
                     Model = { Name = ""; Hparams = [||]; Weights = "" }
                     Machine = machine
-                    Changes = {
-                        RecipeChanges.none with
-                            Epochs = epochs
-                            BatchSize = batchSize
-                            Seed = seed
-                    }
+                    Changes = { RecipeChanges.none with Epochs = epochs; BatchSize = batchSize; Seed = seed }
                     Monitor = monitor
                     Init = ""
                     Save = SaveOptions.usual

@@ -14,7 +14,8 @@ module internal Value =
         |> Option.map (snd >> Ok)
         |> Option.defaultWith (fun () -> Error(Suggest.unknown kind (List.map fst allowed) given))
 
-    let private decimal = Regex(@"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$", RegexOptions.CultureInvariant)
+    let private decimal =
+        Regex(@"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$", RegexOptions.CultureInvariant)
 
     /// A number as programs write it. Neither a decimal comma nor a separator of thousands is guessed at.
     let number option (text: string) : Result<float, string> =
@@ -30,7 +31,8 @@ module internal Value =
         | true, value when value >= minimum && value <= maximum -> Ok value
         | true, value when value < minimum -> Error $"{option} is {text}, expected at least {minimum}"
         | true, _ -> Error $"{option} is {text}, expected at most {maximum}"
-        | _ when decimal.IsMatch text -> Error $"{option} is {text}, expected a whole number from {minimum} to {maximum}"
+        | _ when decimal.IsMatch text ->
+            Error $"{option} is {text}, expected a whole number from {minimum} to {maximum}"
         | _ -> Error $"{option} is {text}, expected a whole number"
 
     /// Any whole number of 64 bits: a seed.
@@ -67,9 +69,12 @@ module internal Value =
     let positive option text =
         number option text
         |> Result.bind (fun value ->
-            if value <= 0.0 then Error $"{option} is {text}, expected a number above 0"
-            elif value < 1e-30 || value > 1e30 then Error $"{option} is {text}, expected a number from 1e-30 to 1e30"
-            else Ok value)
+            if value <= 0.0 then
+                Error $"{option} is {text}, expected a number above 0"
+            elif value < 1e-30 || value > 1e30 then
+                Error $"{option} is {text}, expected a number from 1e-30 to 1e30"
+            else
+                Ok value)
 
     let source (text: string) =
         let kind, folder =
@@ -124,14 +129,23 @@ module internal Value =
         | [| Ok beta1; Ok beta2 |] when min beta1 beta2 >= 0.0 && max beta1 beta2 < 1.0 -> Ok(beta1, beta2)
         | _ -> Error $"{option} is {text}, expected two numbers from 0 to below 1 such as 0.9,0.999"
 
+    /// Pixels a side: a picture of more is a whole scan, and a batch of them fits no memory.
+    let private largestSide = 8192
+
     let imageSize (text: string) =
         let sides =
             text.Split([| 'x'; '×' |])
             |> Array.map (fun side -> Int32.TryParse(side, NumberStyles.None, CultureInfo.InvariantCulture))
 
+        let size height width =
+            if max height width > largestSide then
+                Error $"--image-size is {text}, expected at most {largestSide} pixels a side"
+            else
+                Ok struct (height, width)
+
         match sides with
-        | [| (true, side) |] when side >= 1 -> Ok struct (side, side)
-        | [| (true, height); (true, width) |] when min height width >= 1 -> Ok struct (height, width)
+        | [| (true, side) |] when side >= 1 -> size side side
+        | [| (true, height); (true, width) |] when min height width >= 1 -> size height width
         | _ -> Error $"--image-size is {text}, expected pixels such as 32 or 48x64 (height and width)"
 
     let shape (text: string) =

@@ -80,7 +80,10 @@ let tests =
                 write (folder.At name) (plain 4 4 (1uy, 2uy, 3uy))
 
             let predict arguments =
-                (Executable.succeed folder.Path ([ "predict"; "--checkpoint"; checkpoint; "--top"; "1" ] @ arguments @ names)).Out
+                (Executable.succeed
+                    folder.Path
+                    ([ "predict"; "--checkpoint"; checkpoint; "--top"; "1" ] @ arguments @ names))
+                    .Out
 
             let table = predict []
             Expect.stringContains table long "in one piece"

@@ -106,6 +106,7 @@ let private wrong = [
     "--epochs 1.5", [ "--epochs"; "1.5"; "whole number" ]
     "--epochs 1e3", [ "--epochs"; "1e3"; "whole number" ]
     "--epochs 1,000", [ "--epochs"; "1,000"; "whole number" ]
+    "--data folder:x --image-size 100000", [ "--image-size"; "8192" ]
     "--epochs=", [ "--epochs" ]
 ]
 
@@ -142,13 +143,18 @@ let private remarks (line: string) =
 let tests =
     testList "recipe options" [
         test "milestones that move are told" {
-            let moved = "the rate falls after epochs 2 and 3 instead of 100 and 150"
+            let moved = "the rate falls after epoch 2 instead of after epochs 100 and 150"
 
             match remarks "--data cifar10 --epochs 3 --warmup-epochs 1" with
             | Ok [ remark ] -> Expect.stringStarts remark moved "where it falls"
             | other -> failtest $"{other}"
 
-            for line in [ "--data cifar10"; "--data cifar10 --epochs 3 --milestones 2,3"; "--epochs 3" ] do
+            Expect.equal
+                (remarks "--data cifar10 --epochs 3 --milestones 2,100,150")
+                (Ok [ "the rate does not fall after epochs 100 and 150: the run ends after epoch 3" ])
+                "milestones that are never reached"
+
+            for line in [ "--data cifar10"; "--data cifar10 --epochs 3 --milestones 1,2"; "--epochs 3" ] do
                 Expect.equal (remarks line) (Ok []) line
         }
 

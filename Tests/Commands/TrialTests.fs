@@ -8,7 +8,7 @@ open Hybrid.Command
 open Hybrid.Tests.Data
 
 let private request line =
-    match CommandLine.Read (Array.ofList (Executable.words $"train {line}")) with
+    match CommandLine.Read(Array.ofList (Executable.words $"train {line}")) with
     | Request.Train request -> request
     | other -> failtest $"{other}"
 
