@@ -55,6 +55,7 @@ let private inside = [
     Data.ShapesTests.tests
     Data.PictureTests.tests
     Data.ImageFolderTests.tests
+    Data.FolderLayoutTests.tests
     Commands.RecipeOptionTests.tests
     Report.HtmlTests.tests
     Report.RunReportTests.tests

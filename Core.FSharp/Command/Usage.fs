@@ -3,7 +3,7 @@ namespace Hybrid.Command
 /// What each option means; shown by `--help`.
 module internal Usage =
     let data =
-        "what to learn from: shapes (default), cifar10[:DIR], cifar100[:DIR], folder:DIR (DIR/{train,val,test}/CLASS/*.{jpg,png}; val and test may be absent)"
+        "what to learn from: shapes (default), cifar10[:DIR], cifar100[:DIR], folder:DIR (DIR/{train,val,test}/CLASS/**, of JPEG, PNG, WebP, BMP and GIF files; val and test may be absent)"
 
     let valSize = "images taken from train for validation (default: a tenth; CIFAR: 5000)"
     let splitSeed = "seed of that split, drawn as PyTorch's random_split draws it (default: 42)"

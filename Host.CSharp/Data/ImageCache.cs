@@ -18,7 +18,7 @@ public sealed class ImageCache(string? folder)
     /// <summary>The environment variable with another folder for the files, or <c>off</c>.</summary>
     public const string Variable = "HYBRID_CACHE";
 
-    private static ReadOnlySpan<byte> Magic => "HYBRID images 1\n"u8;
+    private static ReadOnlySpan<byte> Magic => "HYBRID images 2\n"u8;
 
     private const int Digest = SHA256.HashSizeInBytes;
 
@@ -44,16 +44,37 @@ public sealed class ImageCache(string? folder)
         if (TryRead(place, key, files.Paths.Count, height * width * ImageSet.Channels) is { } cached)
             return cached;
         var pictures = Decode();
+        // Only what the files' contents say is kept: what could not be opened is tried again next time.
+        if (pictures.Remarks.Any(remark => !remark.Lasting))
+            return pictures;
         try
         {
+            Sweep(folder);
             AtomicFile.Write(place, stream => Write(stream, key, pictures));
         }
-        catch (WorkException error)
+        catch (Exception error) when (error is WorkException or IOException or UnauthorizedAccessException)
         {
             output.Warning($"the decoded pictures will be decoded again next time: {error.Message}");
         }
 
         return pictures;
+    }
+
+    /// <summary>Removes what writers left that were killed; one that is at work holds its file locked.</summary>
+    private static void Sweep(string folder)
+    {
+        if (!Directory.Exists(folder))
+            return;
+        foreach (var left in Directory.EnumerateFiles(folder, ".*.images.*.tmp"))
+            try
+            {
+                using (new FileStream(left, FileMode.Open, FileAccess.ReadWrite, FileShare.None)) { }
+                File.Delete(left);
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // Somebody is writing it, or may not be disturbed.
+            }
     }
 
     private string Name(string pictures, int height, int width)
@@ -139,7 +160,13 @@ public sealed class ImageCache(string? folder)
                 : null;
         }
         catch (Exception error)
-            when (error is IOException or UnauthorizedAccessException or InvalidDataException or OverflowException)
+            when (error
+                    is IOException
+                        or UnauthorizedAccessException
+                        or InvalidDataException
+                        or OverflowException
+                        or JsonException
+            )
         {
             return null;
         }

@@ -3,16 +3,14 @@ using Hybrid.Host.Runtime;
 namespace Hybrid.Host.Data;
 
 /// <summary>
-/// Pictures in folders: <c>DIR/{train,val,test}/CLASS/FILE</c>, val and test optional; without a train folder
-/// <c>DIR/CLASS/FILE</c> is all for training. Classes are the names of the training folders and files are read class
-/// by class, both in ordinal order, which is torchvision's: labels and splits come out the same.
+/// Pictures in folders: <c>DIR/{train,val,test}/CLASS/**/FILE</c>, val and test optional; without such folders
+/// <c>DIR/CLASS/**/FILE</c> is all for training. Classes are the names of the training folders and files are read class
+/// by class, both in ordinal order, which is torchvision's: labels come out the same.
 /// </summary>
 public sealed class ImageFolder
 {
-    private static readonly string[] Endings = [".png", ".jpg", ".jpeg"];
-
-    // Left by file browsers of their own accord.
-    private static readonly string[] Clutter = ["Thumbs.db", "desktop.ini"];
+    // What people call a folder of pictures that have no labels, where a loader wants one folder around them.
+    private static readonly string[] NoClass = ["test", "images", "unknown", "unlabelled", "unlabeled"];
 
     private readonly string _root;
     private readonly int _height;
@@ -20,37 +18,47 @@ public sealed class ImageFolder
     private readonly bool _refuseBroken;
     private readonly ImageCache _cache;
     private readonly Output _output;
+    private readonly bool _testing;
+    private readonly bool _bare;
 
     /// <summary>Looks at the folders; no picture is read yet.</summary>
     /// <param name="root">DIR.</param>
     /// <param name="height">Pixels that every picture is brought to.</param>
     /// <param name="refuseBroken">A file that cannot be read is an error rather than a warning.</param>
     /// <param name="cache">Where decoded pictures are kept.</param>
+    /// <param name="testing">Nothing is trained on it: one class, a class without pictures or a part alone will do.
+    /// </param>
     /// <exception cref="RequestException">It is not laid out like this; the message says what is missing.</exception>
-    public ImageFolder(string root, int height, int width, bool refuseBroken, ImageCache cache, Output output)
+    public ImageFolder(
+        string root,
+        int height,
+        int width,
+        bool refuseBroken,
+        ImageCache cache,
+        Output output,
+        bool testing = false
+    )
     {
         _root = Path.GetFullPath(root);
-        (_height, _width, _refuseBroken) = (height, width, refuseBroken);
+        (_height, _width, _refuseBroken, _testing) = (height, width, refuseBroken, testing);
         (_cache, _output) = (cache, output);
         if (!Directory.Exists(_root))
             throw new RequestException($"there is no folder '{_root}'");
         try
         {
-            var train = Part("train");
-            var val = Directory.Exists(Part("val")) ? Part("val") : null;
-            var test = Directory.Exists(Part("test")) ? Part("test") : null;
-            if (!Directory.Exists(train))
-                train =
-                    val is null && test is null
-                        ? _root
-                        : throw new RequestException(
-                            $"'{_root}' has no train folder, and the classes are those of train. A folder of class "
-                                + $"folders is data to train on by itself: folder:{val ?? test}"
-                        );
-            Classes = [.. Subfolders(train)];
-            Train = Files(train);
-            RefuseWithout(train);
-            Val = val is null ? null : Files(val);
+            var layout = FolderLayout.Of(_root, testing);
+            foreach (var remark in layout.Remarks)
+                output.Warning(remark);
+            _bare = layout.Bare;
+            var test = layout.Test is { } found && IsLabelled(found, layout.Train) ? found : null;
+            string[] parts = [.. new[] { layout.Train, layout.Val, test }.OfType<string>()];
+            Classes = testing
+                ? [.. parts.SelectMany(FolderLayout.Inside).Distinct().Order(StringComparer.Ordinal)]
+                : PictureTree.Subfolders(layout.Train!);
+            Train = layout.Train is { } train ? Files(train) : null;
+            if (!testing)
+                RefuseWithout(layout.Train!);
+            Val = layout.Val is { } val ? Files(val) : null;
             Test = test is null ? null : Files(test);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -62,7 +70,7 @@ public sealed class ImageFolder
     /// <summary>Names of the classes, in the order of the labels.</summary>
     public IReadOnlyList<string> Classes { get; }
 
-    private LabelledFiles Train { get; }
+    private LabelledFiles? Train { get; }
 
     private LabelledFiles? Val { get; }
 
@@ -70,9 +78,20 @@ public sealed class ImageFolder
 
     /// <summary>The parts that there are. Reading one shows a bar, and a warning for each file left out.</summary>
     public ImageParts Parts() =>
-        new(() => Read(Train), Val is { } val ? () => Read(val) : null, Test is { } test ? () => Read(test) : null);
-
-    private string Part(string name) => Path.Combine(_root, name);
+        new(
+            () =>
+                Read(
+                    Train
+                        ?? throw new RequestException(
+                            $"'{_root}' has no train folder: --split names the part that it has"
+                        )
+                ),
+            Val is { } val ? () => Read(val) : null,
+            Test is { } test ? () => Read(test) : null
+        )
+        {
+            Undivided = _bare,
+        };
 
     /// <exception cref="WorkException">None of the files can be read, or of a class none, or one may not be broken.
     /// </exception>
@@ -88,7 +107,7 @@ public sealed class ImageFolder
         if (pictures.Kept.Length == 0)
             throw new WorkException($"none of the {files.Paths.Count:N0} pictures in '{files.Folder}' can be read");
         long[] labels = [.. pictures.Kept.Select(place => files.Labels[place])];
-        if (ReferenceEquals(files, Train) && Lacking(labels) is { } name)
+        if (!_testing && ReferenceEquals(files, Train) && Lacking(labels) is { } name)
             throw new WorkException($"none of the pictures in '{Path.Combine(files.Folder, name)}' can be read");
         return new ImageSet(pictures.Pixels, labels, Classes, _height, _width);
     }
@@ -97,36 +116,78 @@ public sealed class ImageFolder
     {
         var paths = new List<string>();
         var labels = new List<long>();
+        var others = new List<string>();
         var places = Classes.Index().ToDictionary(it => it.Item, it => (long)it.Index);
-        foreach (var name in Subfolders(folder))
+        foreach (var name in PictureTree.Subfolders(folder))
         {
+            var files = PictureTree.FilesBelow(Path.Combine(folder, name)).ToLookup(PictureFormat.IsNamed);
+            others.AddRange(files[false]);
+            if (_testing && !files[true].Any())
+                continue;
             if (!places.TryGetValue(name, out var label))
                 throw new RequestException(
-                    $"'{Path.Combine(folder, name)}' is of no class in train, which has {Few(Classes)}"
+                    $"'{Path.Combine(folder, name)}' is of no class in train, which has {FolderLayout.Few(Classes)}"
                 );
-            var files = Directory
-                .EnumerateFiles(Path.Combine(folder, name))
-                .Order(StringComparer.Ordinal)
-                .ToLookup(IsPicture);
-            foreach (var other in files[false].Where(IsUnexpected))
-                _output.Warning($"'{other}' is not a PNG or JPEG file by its name: left out");
             paths.AddRange(files[true]);
             labels.AddRange(files[true].Select(_ => label));
         }
 
+        WarnOfOthers(folder, others);
+        var loose = PictureTree.Files(folder).Count(PictureFormat.IsNamed);
+        if (loose > 0 && paths.Count > 0 && !_bare)
+            _output.Warning($"{loose:N0} pictures right in '{folder}' are of no class: left out");
         return paths.Count > 0
             ? new LabelledFiles(folder, paths, labels)
             : throw new RequestException(
-                $"'{folder}' holds no picture: {folder}/CLASS/*.png, *.jpg or *.jpeg was expected"
+                $"'{folder}' holds no picture{(loose > 0 ? " in a folder of its class" : "")}: {folder}/CLASS/FILE was "
+                    + $"expected, the files being {PictureFormat.Named}"
             );
+    }
+
+    /// <summary>One line, however many they are.</summary>
+    private void WarnOfOthers(string folder, IReadOnlyList<string> others)
+    {
+        if (others.Count == 0)
+            return;
+        var kinds = others
+            .CountBy(path => Path.GetExtension(path).ToLowerInvariant())
+            .OrderByDescending(kind => kind.Value)
+            .Select(kind => $"{(kind.Key.Length > 0 ? kind.Key : "without ending")} {kind.Value:N0}");
+        _output.Warning(
+            others.Count == 1
+                ? $"'{others[0]}' is not a picture by its name ({PictureFormat.Named}): left out"
+                : $"{others.Count:N0} files in '{folder}' are not pictures by their names ({FolderLayout.Few([.. kinds])}), "
+                    + $"such as '{others[0]}': left out"
+        );
+    }
+
+    /// <summary>Whether the pictures of a test folder lie in folders of classes; if not, says that nothing is tested.
+    /// </summary>
+    private bool IsLabelled(string test, string? train)
+    {
+        var inside = FolderLayout.Inside(test).ToList();
+        bool IsClass(string name) =>
+            !NoClass.Contains(name, StringComparer.OrdinalIgnoreCase)
+            || train is null
+            || Directory.Exists(Path.Combine(train, name));
+        if (inside.Count > 1 || inside is [var one] && IsClass(one))
+            return true;
+        var count = PictureTree.FilesBelow(test).Count(PictureFormat.IsNamed);
+        _output.Warning(
+            count == 0
+                ? $"'{test}' holds no picture: nothing is tested"
+                : $"the {count:N0} pictures in '{test}' lie in no folder of their class: nothing is tested on them "
+                    + "('hybrid predict' names their classes)"
+        );
+        return false;
     }
 
     private void RefuseWithout(string train)
     {
-        if (Lacking(Train.Labels) is { } name)
+        if (Lacking(Train!.Labels) is { } name)
             throw new RequestException(
-                $"'{Path.Combine(train, name)}' holds no picture: a class needs some (*.png, *.jpg, *.jpeg), right in "
-                    + "its folder"
+                $"'{Path.Combine(train, name)}' holds no picture: a class needs some ({PictureFormat.Named}); take the "
+                    + "folder away if it is no class"
             );
         if (Classes.Count == 1)
             throw new RequestException($"'{train}' has one class, '{Classes[0]}': at least two are needed");
@@ -138,24 +199,4 @@ public sealed class ImageFolder
         var seen = labels.ToHashSet();
         return Classes.Where((_, label) => !seen.Contains(label)).FirstOrDefault();
     }
-
-    /// <summary>Names in ordinal order; hidden folders are nobody's classes.</summary>
-    private static IEnumerable<string> Subfolders(string folder) =>
-        Directory
-            .EnumerateDirectories(folder)
-            .Select(path => Path.GetFileName(path))
-            .Where(name => !name.StartsWith('.'))
-            .Order(StringComparer.Ordinal);
-
-    /// <summary>Whether a file counts as a picture: by the ending of its name, whatever is in it.</summary>
-    public static bool IsPicture(string path) =>
-        Endings.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase)
-        && !Path.GetFileName(path).StartsWith('.');
-
-    private static bool IsUnexpected(string path) =>
-        !Path.GetFileName(path).StartsWith('.')
-        && !Clutter.Contains(Path.GetFileName(path), StringComparer.OrdinalIgnoreCase);
-
-    private static string Few(IReadOnlyList<string> names) =>
-        string.Join(", ", names.Take(5)) + (names.Count > 5 ? ", …" : "");
 }

@@ -5,4 +5,6 @@ namespace Hybrid.Host.Data;
 /// <param name="Kind">What several files may have in common; they are counted by it.</param>
 /// <param name="Text">What the file is, and what was made of it.</param>
 /// <param name="LeftOut">Whether it could not be read.</param>
-public sealed record PictureRemark(int File, string Kind, string Text, bool LeftOut);
+/// <param name="Lasting">Whether that is so for as long as the file stays as it is. Else it is of the moment only: the
+/// file could not be opened, or memory ran out.</param>
+public sealed record PictureRemark(int File, string Kind, string Text, bool LeftOut, bool Lasting);

@@ -21,7 +21,7 @@ public static class PictureSearch
             var found = Below(new DirectoryInfo(place), place).ToList();
             return found.Count > 0
                 ? found
-                : throw new RequestException($"'{place}' holds no picture (*.png, *.jpg, *.jpeg)");
+                : throw new RequestException($"'{place}' holds no picture ({PictureFormat.Named})");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -36,7 +36,7 @@ public static class PictureSearch
             var path = Path.Combine(shown, entry.Name);
             if (entry is not DirectoryInfo inner)
             {
-                if (ImageFolder.IsPicture(path))
+                if (PictureFormat.IsNamed(path))
                     yield return path;
             }
             else if (inner.LinkTarget is null && !inner.Name.StartsWith('.'))

@@ -123,6 +123,122 @@ let odd: (string * byte array * (int * int * int) * string) list =
         "ribbon.png", plain 900 1 (4uy, 5uy, 6uy), (4, 5, 6), ""
     ]
 
+let private little (number: int) = BitConverter.GetBytes number
+let private little16 (number: int) = BitConverter.GetBytes(uint16 number)
+
+/// A BMP of one colour, three bytes a pixel.
+let bmp width height (red, green, blue) =
+    let stride = (3 * width + 3) / 4 * 4
+
+    let row =
+        Array.concat [
+            Array.replicate width [| blue; green; red |] |> Array.concat
+            Array.zeroCreate (stride - 3 * width)
+        ]
+
+    Array.concat [
+        "BM"B
+        little (54 + stride * height)
+        little 0
+        little 54
+        little 40
+        little width
+        little height
+        little16 1
+        little16 24
+        Array.concat (List.replicate 6 (little 0))
+        Array.concat (Array.replicate height row)
+    ]
+
+/// A WebP of the same pixels as a PNG, without a loss.
+let webpOf (png: byte array) =
+    use bitmap = SKBitmap.Decode png
+    use pixels = bitmap.PeekPixels()
+    use data = pixels.Encode(SKWebpEncoderOptions(SKWebpEncoderCompression.Lossless, 1.0f))
+    data.ToArray()
+
+/// An icon that holds a PNG.
+let ico (png: byte array) =
+    Array.concat [
+        [| 0uy; 0uy; 1uy; 0uy; 1uy; 0uy; 0uy; 0uy; 0uy; 0uy; 0uy; 0uy |]
+        little16 32
+        little png.Length
+        little 22
+        png
+    ]
+
+/// Formats that a decoder may know and that none is asked to read: a name, the file, and what the remark must say.
+let strange: (string * byte array * string) list =
+    let tiff = Array.concat [ "II*\000"B; little 8; Array.zeroCreate 200 ]
+    let box (brand: byte array) = Array.concat [ bigEndian 24; "ftyp"B; brand; Array.zeroCreate 40 ]
+
+    [
+        "icon.png", ico (png 5000 5000 1 0 [] (fun _ -> Array.zeroCreate 625)), "an icon"
+        "icon.ico", ico (plain 8 8 (1uy, 2uy, 3uy)), "an icon"
+        "cursor.png", [| 0uy; 0uy; 2uy; 0uy; 1uy; 0uy; 8uy; 8uy |], "an icon"
+        "wbmp.png", Array.append [| 0uy; 0uy; 8uy; 8uy |] (Array.zeroCreate 8), "not a picture"
+        "raw.dng", tiff, "raw file"
+        "scan.jpg", tiff, "TIFF"
+        "photo.heic", box "heic"B, "HEIF"
+        "photo.avif", box "avif"B, "AVIF"
+        "photo.jxl", [| 0xFFuy; 0x0Auy; 1uy; 2uy; 3uy |], "JPEG XL"
+        "drawing.svg", "<svg xmlns='http://www.w3.org/2000/svg'/>"B, "SVG"
+        "xbm.png", "#define x_width 8\n#define x_height 8\n"B, "not a picture"
+        "fax.png", [| 0uy; 1uy; 2uy |], "not a picture"
+    ]
+
+/// Small files whose headers name more pixels than are read: a name and the file.
+let vast: (string * byte array) list =
+    let side = 60_000
+
+    [
+        "png",
+        Array.concat [
+            signature
+            chunk "IHDR" (Array.concat [ bigEndian side; bigEndian side; [| 8uy; 2uy; 0uy; 0uy; 0uy |] ])
+        ]
+        "gif", Array.concat [ "GIF89a"B; little16 side; little16 side; [| 0x80uy; 0uy; 0uy |]; Array.zeroCreate 40 ]
+        "bmp", Array.concat [ (bmp 1 1 (0uy, 0uy, 0uy))[..17]; little side; little -side; Array.zeroCreate 40 ]
+        "webp",
+        Array.concat [
+            "RIFF"B
+            little 40
+            "WEBPVP8X"B
+            little 10
+            little 0
+            [| 0x5Fuy; 0xEAuy; 0uy; 0x5Fuy; 0xEAuy; 0uy |]
+            Array.zeroCreate 20
+        ]
+        "jpg",
+        [|
+            0xFFuy
+            0xD8uy
+            0xFFuy
+            0xC0uy
+            0uy
+            11uy
+            8uy
+            0xEAuy
+            0x60uy
+            0xEAuy
+            0x60uy
+            1uy
+            1uy
+            0x11uy
+            0uy
+        |]
+    ]
+
+/// A progressive JPEG that goes over its pixels many times.
+let manyScans =
+    let size = [| 0x1Fuy; 0x40uy |]
+
+    let frame =
+        Array.concat [ [| 0xFFuy; 0xC2uy; 0uy; 11uy; 8uy |]; size; size; [| 1uy; 1uy; 0x11uy; 0uy |] ]
+
+    let scan = [| 0xFFuy; 0xDAuy; 0uy; 8uy; 1uy; 1uy; 0uy; 0uy; 0uy; 0uy; 0uy |]
+    Array.concat [ [| 0xFFuy; 0xD8uy |]; frame; Array.concat (Array.replicate 1000 scan) ]
+
 /// What cannot be read: a name, the file, and what the remark must say.
 let broken: (string * byte array * string) list =
     let whole = rgb 40 40 (fun x y -> [ byte (x * y); byte (x * 7); byte (y * 31) ])

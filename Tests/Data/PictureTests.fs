@@ -1,5 +1,6 @@
 module Hybrid.Tests.Data.PictureTests
 
+open System.IO
 open Expecto
 open Hybrid.Host.Data
 open Hybrid.Host.Runtime
@@ -120,5 +121,87 @@ let tests =
             |> List.iter (fun ((name, _, says), remark) ->
                 Expect.stringContains remark.Text says name
                 Expect.isTrue remark.LeftOut name)
+        }
+
+        test "WebP, BMP and GIF are read" {
+            let colour = 200uy, 100uy, 50uy
+
+            for file in [ webpOf (plain 9 9 colour); bmp 9 5 colour ] do
+                Expect.equal (pixels 1 1 file) [ 200; 100; 50 ] "the colour"
+
+            Expect.equal (pixels 1 1 animatedGif) [ 255; 0; 0 ] "the first frame"
+        }
+
+        test "no other format comes to the decoder" {
+            let read = read 4 4 [ for name, file, _ in strange -> name, file ]
+            Expect.isEmpty read.Kept "none is read"
+
+            List.zip strange (List.ofSeq read.Remarks)
+            |> List.iter (fun ((name, _, says), remark) -> Expect.stringContains remark.Text says name)
+        }
+
+        test "what a header asks for is looked at before anything is decoded" {
+            let read = read 4 4 (("scans", manyScans) :: vast)
+            Expect.isEmpty read.Kept "none is read"
+            Expect.stringContains read.Remarks[0].Text "1,000 passes" "a few bytes a pass"
+
+            for remark in Seq.tail read.Remarks do
+                Expect.stringContains remark.Text "60,000x60,000 pixels" "more than are read"
+        }
+
+        test "pipes and devices are not opened" {
+            if System.OperatingSystem.IsLinux() then
+                use folder = new TemporaryFolder()
+                let pipe, linked, zeros = folder.At "pipe.png", folder.At "linked.png", folder.At "zeros.png"
+                use made = System.Diagnostics.Process.Start("mkfifo", [ pipe ])
+                made.WaitForExit()
+                File.CreateSymbolicLink(linked, pipe) |> ignore
+                File.CreateSymbolicLink(zeros, "/dev/zero") |> ignore
+                let listed = LabelledFiles(folder.Path, [| pipe; linked; zeros |], [| 0L; 0L; 0L |])
+                let read = ImageCache(null).Get(listed, 4, 4, output)
+                Expect.isEmpty read.Kept "none is read"
+
+                for remark in read.Remarks do
+                    Expect.stringContains remark.Text "no regular file" "why"
+        }
+
+        test "only what the files hold is cached" {
+            use folder = new TemporaryFolder()
+            write (folder.At "a.png") (plain 4 4 (1uy, 2uy, 3uy))
+
+            let get (names: string list) =
+                ImageCache(folder.At "cache")
+                    .Get(
+                        LabelledFiles(
+                            folder.Path,
+                            [| for name in names -> folder.At name |],
+                            [| for _ in names -> 0L |]
+                        ),
+                        4,
+                        4,
+                        output
+                    )
+
+            Expect.equal (get [ "a.png"; "gone.png" ]).Kept [| 0 |] "one cannot be opened"
+            Expect.isEmpty (folder.Names "cache") "which is not remembered"
+            write (folder.At "broken.png") "no picture"B
+            Expect.equal (get [ "a.png"; "broken.png" ]).Kept [| 0 |] "one holds no picture"
+            Expect.hasLength (folder.Names "cache") 1 "which is"
+        }
+
+        test "what a killed writer left in the cache is removed" {
+            use folder = new TemporaryFolder()
+            write (folder.At "a.png") (plain 4 4 (1uy, 2uy, 3uy))
+            let left, held = folder.At("cache", ".x-4x4.images.1.tmp"), folder.At("cache", ".x-4x4.images.2.tmp")
+            write left "left"B
+            write held "held"B
+            use writer = new FileStream(held, FileMode.Open, FileAccess.Write)
+
+            ImageCache(folder.At "cache")
+                .Get(LabelledFiles(folder.Path, [| folder.At "a.png" |], [| 0L |]), 4, 4, output)
+            |> ignore
+
+            Expect.isFalse (File.Exists left) "nobody writes it"
+            Expect.isTrue (File.Exists held) "somebody does"
         }
     ]

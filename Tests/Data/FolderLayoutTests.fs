@@ -1,0 +1,101 @@
+module Hybrid.Tests.Data.FolderLayoutTests
+
+open System.IO
+open Expecto
+open Hybrid.Host.Data
+open Hybrid.Host.Runtime
+open Hybrid.Tests.Data
+open HandmadePictures
+
+/// Pictures of one colour, in a folder `set`.
+let private fill (folder: TemporaryFolder) (paths: string list) =
+    for path in paths do
+        write (folder.At("set", path)) (plain 6 5 (1uy, 2uy, 3uy))
+
+let private openAt (folder: TemporaryFolder) testing =
+    ImageFolder(folder.At "set", 4, 4, false, ImageCache null, Output true, testing)
+
+let private count (part: System.Func<ImageSet> | null) =
+    match part with
+    | null -> 0
+    | part -> part.Invoke().Count
+
+/// How many images each part has.
+let private counts (set: ImageFolder) =
+    let parts = set.Parts()
+    count parts.Train, count parts.Val, count parts.Test
+
+let private two part = [ $"{part}/a/1.png"; $"{part}/b/1.png" ]
+
+/// What is there, and how many images are found in train, val and test.
+let private found = [
+    "Roboflow's names", two "train" @ two "valid" @ two "test", (2, 2, 2)
+    "Keras's names", two "train" @ two "validation", (2, 2, 0)
+    "capitals", two "Train" @ two "VAL" @ two "Test", (2, 2, 2)
+    "longer names", two "Training" @ two "dev" @ two "testing", (2, 2, 2)
+    "folders inside classes", "train/a/x/2.png" :: "train/b/x/y/z/3.png" :: two "train", (4, 0, 0)
+    "pictures only in folders inside classes", [ "train/a/x/1.png"; "train/b/x/1.png" ], (2, 0, 0)
+    "every ending", two "train" @ [ for it in [ "JPG"; "jfif"; "webp"; "bmp"; "gif" ] -> $"train/a/2.{it}" ], (7, 0, 0)
+    "an unlabelled test", "test/1.png" :: two "train", (2, 0, 0)
+    "an unlabelled test in one more folder", "test/images/1.png" :: two "train", (2, 0, 0)
+    "an empty test", "test/notes.txt" :: two "train", (2, 0, 0)
+    "a sibling of no part", "extra/1.png" :: two "train" @ two "test", (2, 0, 2)
+    "a class called train in train", [ "train/train/1.png"; "train/bus/1.png" ], (2, 0, 0)
+    "a class called train", [ "train/1.png"; "bus/1.png"; "car/1.png" ], (3, 0, 0)
+    "a class called test", [ "test/1.png"; "control/1.png" ], (2, 0, 0)
+    "what zip and Jupyter leave", "train/__MACOSX/._1.png" :: "train/.ipynb_checkpoints/1.png" :: two "train", (2, 0, 0)
+]
+
+/// What can be read in two ways or in none, and what the message names.
+let private refused = [
+    "two names of one part", two "train" @ two "val" @ two "valid", [ "'val'"; "'valid'" ]
+    "two spellings of train", two "train" @ two "Train", [ "'Train'"; "'train'" ]
+    "classes beside a part test", [ "a/1.png"; "b/1.png" ] @ two "test", [ "two ways"; "test"; "a, b" ]
+    "a class called train with folders inside", [ "train/x/1.png"; "bus/1.png" ], [ "two ways"; "bus" ]
+    "pictures without classes", [ "train/1.png"; "test/1.png" ], [ "train"; "CLASS" ]
+    "an unlabelled val", "val/1.png" :: two "train", [ "val"; "CLASS" ]
+]
+
+let tests =
+    testList "folder layout" [
+        for name, paths, expected in found do
+            test $"found: {name}" {
+                use folder = new TemporaryFolder()
+                fill folder paths
+                Expect.equal (counts (openAt folder false)) expected "train, val, test"
+            }
+
+        for name, paths, words in refused do
+            test $"refused: {name}" {
+                use folder = new TemporaryFolder()
+                fill folder paths
+
+                Expect.throwsC (fun () -> openAt folder false |> ignore) (fun error ->
+                    Expect.isTrue (error :? RequestException) $"{error}"
+
+                    for word in words do
+                        Expect.stringContains error.Message word "message")
+            }
+
+        test "links that lead back end the walk, and a linked folder is read" {
+            use folder = new TemporaryFolder()
+            fill folder (two "train")
+            write (folder.At("elsewhere", "2.png")) (plain 6 5 (1uy, 2uy, 3uy))
+            let link (path: string) (target: string) = Directory.CreateSymbolicLink(path, target) |> ignore
+            link (folder.At("set", "train", "a", "more")) (folder.At "elsewhere")
+            link (folder.At("set", "train", "a", "back")) ".."
+            link (folder.At("elsewhere", "itself")) (folder.At "elsewhere")
+            Expect.equal (counts (openAt folder false)) (3, 0, 0) "a, more and b"
+        }
+
+        test "for testing a part alone will do, and one class" {
+            use folder = new TemporaryFolder()
+            fill folder [ "test/b/1.png" ]
+            Directory.CreateDirectory(folder.At("set", "test", "empty")) |> ignore
+            let set = openAt folder true
+            Expect.equal (List.ofSeq set.Classes) [ "b" ] "classes with pictures"
+            Expect.equal (set.Parts().Test.Invoke().Count) 1 "one image"
+            let train () = set.Parts().Train.Invoke() |> ignore
+            Expect.throwsT<RequestException> train "there is no train folder"
+        }
+    ]
