@@ -96,11 +96,27 @@ type Datasets =
     static member OfBytes(images: byte array, labels: int64 array, height: int, width: int, classes: string array) =
         Dataset.ofBytes images labels height width classes
 
-    /// Training and validation images, as PyTorch's `random_split` takes them; the validation part may be empty.
+    /// Training and validation images, as PyTorch's `random_split` takes them, of folders with each class's share; the
+    /// validation part may be empty.
     static member Split(data: Dataset, request: DataRequest) : struct (Dataset * Dataset) =
         let validation = DataRequest.validationImages request data.Count |> orThrow
-        let training, held = Dataset.split request.SplitSeed validation data
+
+        let split =
+            match request.Source with
+            | DataSource.Folder _ -> Stratified.split
+            | DataSource.Shapes
+            | DataSource.Cifar10 _
+            | DataSource.Cifar100 _ -> Dataset.split
+
+        let training, held = split request.SplitSeed validation data
         struct (training, held)
+
+    /// How many images of each class there are.
+    static member PerClass(data: Dataset) : IReadOnlyList<int> = Dataset.perClass data
+
+    /// The same images, sharing their pixels, with labels that are places in other classes; each class of `data` with
+    /// images must be among them.
+    static member Relabel(data: Dataset, classes: string array) : Dataset = Dataset.relabel classes data
 
     /// The first images, as many as asked for; a negative number asks for all.
     static member Limit(data: Dataset, count: int) : Dataset = if count < 0 then data else Dataset.take count data
@@ -157,8 +173,7 @@ type Training =
         : Diagnosis =
         let feed = Feed.plain data normalisation network.Weights.Placement batchSize
 
-        Inference.fastest network data.Count (fun forward ->
-            Diagnosis.measure Objective.plain forward feed)
+        Inference.fastest network data.Count (fun forward -> Diagnosis.measure Objective.plain forward feed)
 
     /// The place before the first step.
     static member Start: TrainingPosition = TrainingPosition.start
@@ -266,11 +281,21 @@ type Requests =
             Model = { Name = name; Hparams = [||]; Weights = "" }
     }
 
+    /// The same request with a batch size that suits so many images, where it names none and they are the user's own.
+    static member Fitted(request: TrainRequest, images: int) : TrainRequest = Found.fit images request
+
+    /// The same request for the same data at another place.
+    static member Moved(request: TrainRequest, source: string) : TrainRequest =
+        Found.moved source (Parse.source source |> orThrow) request
+
     /// The same request with a batch size that was found, as if it had been named.
     static member WithBatchSize(request: TrainRequest, size: int) : TrainRequest = Found.batchSize size request
 
     /// The same request with a learning rate that was found, as if it had been named.
     static member WithRate(request: TrainRequest, rate: float) : TrainRequest = Found.rate rate request
+
+    /// A source of data as `--data` names it.
+    static member Source(text: string) : DataSource = Parse.source text |> orThrow
 
     /// The same request for the data that a checkpoint names.
     static member WithSource(request: DataRequest, source: string) : DataRequest = {

@@ -26,6 +26,7 @@ let private inside = [
     Training.OptimizerTests.tests
     Training.AugmentTests.tests
     Training.BatchTests.tests
+    Training.StratifiedTests.tests
     Training.SamplesTests.tests
     Training.ObjectiveTests.tests
     Training.StepTests.tests
@@ -83,6 +84,7 @@ let private processes = [
     Commands.ReportTests.tests
     Commands.DoctorTests.tests
     Commands.FolderTests.tests
+    Commands.OwnDataTests.tests
     Commands.PredictTests.tests
     Commands.BenchTests.tests
     Commands.LibtorchTests.tests

@@ -32,6 +32,69 @@ module Found =
                 Arguments = request.Arguments |> replace option 2 [ option; string size ]
         }
 
+    /// Batches that an epoch is of at least, where the images allow it.
+    let private leastBatches = 10
+
+    /// Below this batch norms have too little to average over.
+    let private leastSize = 8
+
+    /// A folder of one's own may be so small that a batch of the usual size leaves out much of every epoch: it gets a
+    /// smaller one, and the last one is kept unless it is a single image, which batch norms cannot bear.
+    let fit images (request: TrainRequest) =
+        let trial =
+            request.FastDevRun
+            || request.Arguments |> Array.exists (fun word -> word.StartsWith "--overfit-batches")
+
+        match request.Data.Source, request.Changes.BatchSize with
+        | DataSource.Folder _, None when not (request.FindBatchSize || trial) ->
+            let usual = Hybrid.Recipe.plain.BatchSize
+            let mutable size = usual
+
+            while size > leastSize && leastBatches * size > images do
+                size <- size / 2
+
+            let size = min size (max images 1)
+
+            if size = usual then
+                request
+            else
+                let keep = images % size <> 1
+
+                {
+                    request with
+                        Changes = {
+                            request.Changes with
+                                BatchSize = Some size
+                                KeepLast = request.Changes.KeepLast || keep
+                        }
+                        Arguments =
+                            if request.Arguments.Length = 0 then
+                                [||]
+                            else
+                                [|
+                                    yield! request.Arguments
+                                    "--batch-size"
+                                    string size
+                                    if keep && not request.Changes.KeepLast then
+                                        "--no-drop-last"
+                                |]
+                }
+        | _ -> request
+
+    /// The same data, which lies elsewhere now.
+    let moved (text: string) source (request: TrainRequest) =
+        let option = "--data"
+
+        {
+            request with
+                Data = { request.Data with Source = source }
+                Arguments =
+                    if Array.contains option request.Arguments then
+                        request.Arguments |> replace option 2 [ option; text ]
+                    else
+                        [| yield! request.Arguments; option; text |]
+        }
+
     let rate (rate: float) (request: TrainRequest) =
         let text = rate.ToString("R", CultureInfo.InvariantCulture)
 

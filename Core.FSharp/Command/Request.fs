@@ -159,6 +159,10 @@ type TrainRequest = {
 type ResumeRequest = {
     /// A run's folder, or a folder of runs; empty for the default.
     Run: string
+    /// Where the run's data lies now; empty where it is where it was.
+    Data: string
+    /// Goes on where the data is no longer as it was.
+    AcceptChangedData: bool
     /// Where to compute. Of this machine: nothing that lies in the run's folder has a say in it.
     Machine: MachineRequest
     Json: bool

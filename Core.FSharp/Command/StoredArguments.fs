@@ -85,6 +85,7 @@ module internal StoredArguments =
         | TrainArgument.Libtorch _
         | TrainArgument.Json -> OfTheProcess
         | TrainArgument.Resume _
+        | TrainArgument.Accept_Changed_Data
         | TrainArgument.Fast_Dev_Run
         | TrainArgument.Find_Lr -> OfAStart
 

@@ -20,6 +20,7 @@ type TrainArgument =
     | [<Unique>] Weights of string
     | [<Unique>] Freeze_Body
     | [<Unique>] Resume of string option
+    | [<Unique>] Accept_Changed_Data
     | [<Unique>] Save_Every of number: string
     | [<Unique>] Save_Top_K of number: string
     | [<Unique>] Save_Full_State
@@ -87,7 +88,9 @@ type TrainArgument =
             | Model _ -> Usage.model
             | Hparam _ -> Usage.hparam
             | Resume _ ->
-                "go on with a run that was cut off: its folder, the latest below --out, or one of its checkpoints with full state (what came later is undone); all else is as it was started"
+                "go on with a run that was cut off: its folder, the latest below --out, or one of its checkpoints with full state (what came later is undone); all else is as it was started, but --data names where its data lies now"
+            | Accept_Changed_Data ->
+                "with --resume: go on although pictures were added, removed or changed since the run was cut off"
             | Save_Every _ -> "steps between two saves of the run's last state (default: 100; also after each epoch)"
             | Save_Top_K _ ->
                 "keep the checkpoints of the N best epochs by the monitored metric (default: 1; 0 none, -1 all)"

@@ -11,6 +11,8 @@ module internal TrainOptions =
     let private ofResume (argument: TrainArgument) =
         match argument with
         | TrainArgument.Resume _
+        | TrainArgument.Data _
+        | TrainArgument.Accept_Changed_Data
         | TrainArgument.Out _
         | TrainArgument.Device _
         | TrainArgument.Threads _
@@ -33,8 +35,8 @@ module internal TrainOptions =
             "--resume goes on with a run as it was started, to the length that it was started with. "
             + $"To train on from its weights start a new run: --init {folder}/checkpoints/last.safetensors --epochs N"
         else
-            "--resume goes on with a run as it was started: of the other options only --out, --device, --threads, "
-            + "--trim-memory, --libtorch and --json go with it"
+            "--resume goes on with a run as it was started: of the other options only --data (where its data "
+            + "lies now), --accept-changed-data, --out, --device, --threads, --trim-memory, --libtorch and --json go with it"
 
     let resume (args: ParseResults<TrainArgument>) (run: string option) =
         check {
@@ -51,8 +53,13 @@ module internal TrainOptions =
                     (args.TryGetResult TrainArgument.Libtorch)
                     false
 
+            let data = args.GetResult(TrainArgument.Data, "")
+            do! if data = "" then Ok() else Value.source data |> Result.map ignore
+
             return {
                 Run = run
+                ResumeRequest.Data = data
+                AcceptChangedData = args.Contains TrainArgument.Accept_Changed_Data
                 Machine = machine
                 ResumeRequest.Json = args.Contains TrainArgument.Json
             }
@@ -60,6 +67,12 @@ module internal TrainOptions =
 
     let train (args: ParseResults<TrainArgument>) =
         check {
+            do!
+                if args.Contains TrainArgument.Accept_Changed_Data then
+                    Error "--accept-changed-data is of --resume: a new run has no data that could have changed"
+                else
+                    Ok()
+
             let! data =
                 data
                     (args.TryGetResult TrainArgument.Data)

@@ -88,14 +88,18 @@ module internal Value =
             else
                 Ok(make folder)
 
-        oneOf "data" [ "shapes", 0; "cifar10", 1; "cifar100", 2; "folder", 3 ] kind
-        |> Result.bind (function
-            | 0 when text.Contains ':' -> Error $"--data {text}: shapes are drawn and take no folder"
-            | 0 -> Ok DataSource.Shapes
-            | 1 -> withFolder DataSource.Cifar10
-            | 2 -> withFolder DataSource.Cifar100
-            | _ when folder = "" -> Error $"--data {text} names no folder: folder:DIR was expected"
-            | _ -> Ok(DataSource.Folder folder))
+        if text.Contains '\000' then
+            Error "--data holds a NUL, which no path can"
+        else
+
+            oneOf "data" [ "shapes", 0; "cifar10", 1; "cifar100", 2; "folder", 3 ] kind
+            |> Result.bind (function
+                | 0 when text.Contains ':' -> Error $"--data {text}: shapes are drawn and take no folder"
+                | 0 -> Ok DataSource.Shapes
+                | 1 -> withFolder DataSource.Cifar10
+                | 2 -> withFolder DataSource.Cifar100
+                | _ when folder = "" -> Error $"--data {text} names no folder: folder:DIR was expected"
+                | _ -> Ok(DataSource.Folder folder))
 
     let device (text: string) =
         let number (text: string) =

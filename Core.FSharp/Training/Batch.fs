@@ -100,6 +100,23 @@ module Dataset =
         let places = torch.tensor (Array.map int64 places, device = data.Pixels.device)
         toBytes (select places data).Pixels
 
+    /// How many images of each class there are.
+    let perClass (data: Dataset) : int array =
+        let counts = Array.zeroCreate data.Classes.Length
+        use labels = data.Labels.cpu ()
+
+        for label in labels.data<int64>().ToArray() do
+            counts[int label] <- counts[int label] + 1
+
+        counts
+
+    /// The same images with the labels of other classes, which are told by their names. The pixels are shared.
+    let relabel (classes: string array) (data: Dataset) : Dataset =
+        let places = data.Classes |> Array.map (fun name -> int64 (Array.IndexOf(classes, name)))
+        use labels = data.Labels.cpu ()
+        let labels = labels.data<int64>().ToArray() |> Array.map (fun label -> places[int label])
+        { data with Labels = torch.tensor labels; Classes = classes }
+
     /// The first `count` images, or all where there are fewer.
     let take count (data: Dataset) : Dataset =
         let count = int64 (min count data.Count)
@@ -235,7 +252,8 @@ module Batch =
         if dropLast then
             feed.Data.Count / feed.BatchSize
         else
-            (feed.Data.Count + feed.BatchSize - 1) / feed.BatchSize
+            // In long integers: a batch may be of any size.
+            int ((int64 feed.Data.Count + int64 feed.BatchSize - 1L) / int64 feed.BatchSize)
 
     /// Places of all images `[N]` in the order in which an epoch reads them, on the data's device.
     let order (data: Dataset) (seed: int64) shuffle epoch =

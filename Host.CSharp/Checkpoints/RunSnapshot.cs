@@ -2,12 +2,19 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
 using Hybrid.Host.Callbacks;
+using Hybrid.Host.Data;
 
 namespace Hybrid.Host.Checkpoints;
 
 /// <summary>What is written of a run between two steps, and put back: its weights, or all that it takes to go on.
 /// </summary>
-public sealed class RunSnapshot(TrainRequest request, Fit fit, JsonObject hyperParameters, TrainedOn trainedOn)
+public sealed class RunSnapshot(
+    TrainRequest request,
+    Fit fit,
+    JsonObject hyperParameters,
+    TrainedOn trainedOn,
+    DataFacts data
+)
 {
     /// <summary>Writes the weights alone.</summary>
     /// <param name="epoch">The epoch that they are of.</param>
@@ -34,7 +41,8 @@ public sealed class RunSnapshot(TrainRequest request, Fit fit, JsonObject hyperP
             Environment.CurrentDirectory,
             TorchSharp.torch.get_num_threads(),
             RunPosition.Of(position),
-            new JsonObject(callbacks.Select(it => KeyValuePair.Create<string, JsonNode?>(it.Name, it.Save())))
+            new JsonObject(callbacks.Select(it => KeyValuePair.Create<string, JsonNode?>(it.Name, it.Save()))),
+            data
         );
         var moments = fit.OptimizerTensors.Select(pair =>
         {

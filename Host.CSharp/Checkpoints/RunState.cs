@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Hybrid.Host.Data;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Checkpoints;
@@ -12,12 +13,14 @@ namespace Hybrid.Host.Checkpoints;
 /// <param name="WorkingFolder">Where that command line's relative paths begin.</param>
 /// <param name="Threads">libtorch's threads: with another number sums are rounded otherwise.</param>
 /// <param name="Callbacks">What each callback remembers, by its name.</param>
+/// <param name="Data">What the run trains on; null in states of earlier versions.</param>
 public sealed record RunState(
     IReadOnlyList<string> Arguments,
     string WorkingFolder,
     int Threads,
     RunPosition Position,
-    JsonObject Callbacks
+    JsonObject Callbacks,
+    DataFacts? Data = null
 )
 {
     /// <summary>Before the names of the optimiser's tensors, which are no part of the network's state.</summary>
@@ -43,7 +46,8 @@ public sealed record RunState(
                 state.Text(nameof(WorkingFolder)),
                 (int)state.Whole(nameof(Threads), 1, int.MaxValue),
                 RunPosition.Read(state.Inner(nameof(Position))),
-                state.Inner(nameof(Callbacks)).Fields
+                state.Inner(nameof(Callbacks)).Fields,
+                state.Fields[nameof(Data)] is null ? null : DataFacts.Read(state.Inner(nameof(Data)))
             );
         }
         catch (BrokenFileException broken)

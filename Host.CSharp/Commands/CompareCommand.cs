@@ -52,7 +52,8 @@ public static class CompareCommand
         Output output
     )
     {
-        using var run = new TrainingRun(Requests.WithModel(request.Train, name), data, placement, output, []);
+        var train = Requests.Fitted(Requests.WithModel(request.Train, name), data.Train.Count);
+        using var run = new TrainingRun(train, data, placement, output, []);
         var result = run.Finish();
         return (
             new CompareRow(name, result.ValAcc, result.TestAcc, result.NumParams, result.BestCheckpoint),

@@ -13,6 +13,9 @@ public static class PredictCommand
     // Read before the first of them is computed: some batches, so that all cores have something to decode.
     private const int BatchesAtOnce = 16;
 
+    // What they may take together, decoded.
+    private const long MaxPixelBytes = 1L << 28;
+
     public static int Run(PredictRequest request)
     {
         var csvToStdout = request.Csv == "-";
@@ -21,7 +24,11 @@ public static class PredictCommand
         var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
         if (trained.Input is not Shape.Image { channels: ImageSet.Channels } input)
             throw new RequestException($"'{trained.File}' reads inputs of {trained.Input}, not pictures");
-        string[][] chunks = [.. files.Chunk(request.BatchSize * BatchesAtOnce)];
+        var most = MaxPixelBytes / ImageSet.Channels / input.height / input.width;
+        string[][] chunks =
+        [
+            .. files.Chunk((int)Math.Clamp((long)request.BatchSize * BatchesAtOnce, 1, Math.Max(most, 1))),
+        ];
         Pictures Read(string[] some) =>
             PictureReading.Read("Reading pictures", some, input.height, input.width, output);
         // One picture takes as long to decode for the first time as libtorch's files take to load.

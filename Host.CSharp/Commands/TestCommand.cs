@@ -13,8 +13,18 @@ public static class TestCommand
         var output = new Output(request.Json);
         var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
         var placement = Machine.Prepare(request.Machine);
-        using var data = new LoadedData(Requests.WithSize(DataFor(request, trained), trained.Input), output);
+        var wanted = Requests.WithSize(DataFor(request, trained), trained.Input);
+        // The part that the checkpoint was trained without is only found as training found it.
+        var own = LoadedData.FullName(wanted.Source) == trained.Data;
+        var whole = request.SourceGiven && (!own || request.Split.IsTest);
+        using var data = new LoadedData(wanted, output, testing: true, whole ? request.Split : null);
+        if (data.Undivided)
+            output.Line(
+                $"{data.Name} has no parts: all of it is tested{(own ? ", what the network was trained on included" : "")}"
+            );
         using var network = trained.Build(placement);
+        if (trained.Classes is { } known && Lacking(known, data.Of(request.Split)) is { Count: > 0 } lacking)
+            output.Line($"No images of {FolderLayout.Few(lacking)}: tested on the other classes");
         var metrics = Diagnose(trained, network, data, request.Split, request.BatchSize).Metrics;
         output.Line(
             $"{trained.Model.Name} on {request.Split} of {data.Name}: {metrics.Correct:N0} of {metrics.Count:N0} correct, "
@@ -44,14 +54,22 @@ public static class TestCommand
                 $"'{trained.File}' reads images of {trained.Input}, {data.Name} has {images.Shape}"
             );
         var classes = trained.Classes;
-        if (trained.Model.Classes != images.Classes.Length)
+        if (classes is null && trained.Model.Classes != images.Classes.Length)
             throw new RequestException(
                 $"'{trained.File}' tells {trained.Model.Classes} classes apart, {data.Name} has {images.Classes.Length}"
             );
-        if (classes is not null && !classes.SequenceEqual(images.Classes))
+        if (classes is not null && Unknown(classes, images) is { Count: > 0 } unknown)
             throw new RequestException(
-                $"'{trained.File}' is of the classes {Few(classes)}, {data.Name} has {Few(images.Classes)}"
+                $"'{trained.File}' is of the classes {FolderLayout.Few(classes)} and knows no {FolderLayout.Few(unknown)}, which "
+                    + $"{data.Name} has: take those images away, or name their folders as the classes are named"
             );
+        // By their names: the same place in another list is another class.
+        using var relabelled =
+            classes is null || classes.SequenceEqual(images.Classes)
+                ? null
+                : Datasets.Relabel(images, [.. classes]).Labels;
+        if (relabelled is not null)
+            images = new Dataset(images.Pixels, relabelled, [.. classes!]);
         var normalisation = trained.Normalisation ?? data.Normalisation;
         return OutOfMemory.Explain(
             network,
@@ -65,15 +83,32 @@ public static class TestCommand
     {
         if (request.SourceGiven)
             return request.Data;
-        return trained.Data is { } stored
-            ? Requests.WithSource(request.Data, stored)
-            : throw new RequestException(
-                $"'{request.Checkpoint}' does not say what it was trained on: say what to test on with --data"
-            );
+        if (trained.Data is { } stored)
+        {
+            var data = Requests.WithSource(request.Data, stored);
+            return data.Source is not DataSource.Folder { Folder: var folder } || Directory.Exists(folder)
+                ? data
+                : throw new RequestException(
+                    $"'{request.Checkpoint}' was trained on '{folder}', which is not there: say what to test on with "
+                        + "--data folder:DIR"
+                );
+        }
+
+        throw new RequestException(
+            $"'{request.Checkpoint}' does not say what it was trained on: say what to test on with --data"
+        );
     }
 
-    private static string Few(IReadOnlyList<string> classes) =>
-        string.Join(", ", classes.Take(3)) + (classes.Count > 3 ? ", …" : "");
+    /// <summary>Classes of these images that are not among the network's.</summary>
+    private static List<string> Unknown(IReadOnlyList<string> known, Dataset images) =>
+        [.. Present(images).Except(known)];
+
+    /// <summary>The network's classes that none of these images is of.</summary>
+    private static List<string> Lacking(IReadOnlyList<string> known, Dataset images) =>
+        images.Count == 0 ? [] : [.. known.Except(Present(images))];
+
+    private static IEnumerable<string> Present(Dataset images) =>
+        images.Classes.Zip(Datasets.PerClass(images)).Where(it => it.Second > 0).Select(it => it.First);
 }
 
 /// <summary>What a test came to; under <c>--json</c> with its fields in snake case.</summary>

@@ -47,6 +47,7 @@ public static class TrainCommand
     {
         var placement = Machine.Prepare(request.Machine);
         using var data = new LoadedData(request.Data, output);
+        request = Requests.Fitted(request, data.Train.Count);
         var tuner = new Tuner(request, data, placement, output);
         tuner.Settle();
         using var run = new TrainingRun(tuner.Request, data, placement, output, own);
@@ -60,10 +61,13 @@ public static class TrainCommand
         var train = saved.Request(request.Machine);
         // Before the folder is changed: what names a libtorch on this command line is meant from here.
         var placement = Machine.Prepare(train.Machine);
+        var place = request.Data.Length > 0 ? LoadedData.FullName(request.Data) : null;
         // The command line's relative paths mean what they meant then.
         if (Directory.Exists(saved.State.WorkingFolder))
             Directory.SetCurrentDirectory(saved.State.WorkingFolder);
+        train = ResumedData.Find(train, place);
         using var data = new LoadedData(train.Data, output);
+        ResumedData.Check(saved, data, request.AcceptChangedData, output);
         using var run = new TrainingRun(train, data, placement, output, own, saved);
         return run.Finish();
     }

@@ -62,7 +62,8 @@ public sealed class TrainingRun : IDisposable
                 request,
                 _fit,
                 hyperParameters,
-                new TrainedOn(data.Train.Shape, data.Train.Classes, data.Normalisation, data.Name)
+                new TrainedOn(data.Train.Shape, data.Train.Classes, data.Normalisation, data.Name),
+                data.Facts
             );
             _best = new ModelCheckpoint(request.Monitor, request.Save.TopK, _folder.Checkpoints, SaveBest);
             _early = new EarlyStopping(request.Monitor);

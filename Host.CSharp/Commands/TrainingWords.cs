@@ -16,10 +16,35 @@ internal static class TrainingWords
             $"{data.Name}: {data.Train.Count:N0} images to train on, {data.Val.Count:N0} to validate on, "
                 + $"{data.Test.Count:N0} to test on, {data.Train.Classes.Length} classes"
         );
+        if (data.OfPictures)
+            OfPictures(output, data, recipe);
         output.Line(
             $"{recipe.Epochs} {(recipe.Epochs == 1 ? "epoch" : "epochs")} of batches of {recipe.BatchSize}, {Training.OptimizerName(recipe)} "
                 + $"at a rate of {recipe.LearningRate}, seed {recipe.Seed}; {where}"
         );
+    }
+
+    /// <summary>What is made of pictures of one's own, and which classes come short.</summary>
+    private static void OfPictures(Output output, LoadedData data, Recipe recipe)
+    {
+        var shape = (Shape.Image)data.Train.Shape;
+        output.Line($"Pictures are brought to {shape.height}x{shape.width} pixels (--image-size)");
+        var (count, size) = (data.Train.Count, recipe.BatchSize);
+        if (recipe.DropLast && count >= size && count % size > 0)
+            output.Line(
+                $"Batches of {size} leave out {count % size:N0} of {count:N0} images of every epoch, others each time "
+                    + "(--batch-size, --no-drop-last)"
+            );
+        foreach (var (part, what) in new[] { (data.Train, "train"), (data.Val, "validate"), (data.Test, "test") })
+        {
+            if (part.Count == 0)
+                continue;
+            var classes = part.Classes.Zip(Datasets.PerClass(part)).ToLookup(it => it.Second, it => it.First);
+            if (classes[0].ToList() is { Count: > 0 } none)
+                output.Line($"No images to {what} on of {FolderLayout.Few(none)}");
+            if (classes[1].ToList() is { Count: > 0 } one)
+                output.Line($"One image to {what} on of {FolderLayout.Few(one)}");
+        }
     }
 
     /// <param name="ended">Why the run ended early, if it did.</param>

@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Data;
@@ -91,7 +93,26 @@ public sealed class ImageFolder
         )
         {
             Undivided = _bare,
+            FileList = Digest(),
         };
+
+    /// <summary>SHA-256 over each file's part, path inside it, class and size: the same wherever the set lies.</summary>
+    private string Digest()
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var (part, files) in new[] { ("train", Train), ("val", Val), ("test", Test) })
+            for (var place = 0; place < (files?.Paths.Count ?? 0); place++)
+            {
+                var path = files!.Paths[place];
+                // Of a link it is the file behind it that matters; one that leads nowhere has no size.
+                var target = File.ResolveLinkTarget(path, returnFinalTarget: true) as FileInfo ?? new FileInfo(path);
+                var relative = Path.GetRelativePath(files.Folder, path).Replace(Path.DirectorySeparatorChar, '/');
+                var line =
+                    $"{part}\0{relative}\0{Classes[(int)files.Labels[place]]}\0{(target.Exists ? target.Length : -1)}\n";
+                hash.AppendData(Encoding.UTF8.GetBytes(line));
+            }
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
 
     /// <exception cref="WorkException">None of the files can be read, or of a class none, or one may not be broken.
     /// </exception>

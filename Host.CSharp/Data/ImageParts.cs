@@ -9,4 +9,7 @@ public sealed record ImageParts(Func<ImageSet> Train, Func<ImageSet>? Val, Func<
 {
     /// <summary>The set comes in no parts; <see cref="Train"/> is all of it.</summary>
     public bool Undivided { get; init; }
+
+    /// <summary>A digest of the files' list; empty where there is none of one's own.</summary>
+    public string FileList { get; init; } = "";
 }

@@ -16,12 +16,20 @@ public sealed class LoadedData : IDisposable
     private readonly Lazy<(Dataset Train, Dataset Val)> _split;
     private readonly Lazy<Dataset> _test;
     private readonly Lazy<Normalisation> _normalisation;
+    private readonly Lazy<DataFacts> _facts;
+    private readonly Lazy<Dataset>? _whole;
 
     /// <summary>Finds the data, downloading it where that is its way; reads nothing yet.</summary>
-    public LoadedData(DataRequest request, Output output)
+    /// <param name="testing">Nothing is trained on it: a part alone will do, and some of the classes.</param>
+    /// <param name="whole">The part that will be asked for, where a set that comes in no parts is not to be split: it is
+    /// all of the set.</param>
+    public LoadedData(DataRequest request, Output output, bool testing = false, Hybrid.Command.Split? whole = null)
     {
         _request = request;
-        var parts = Find(request, output);
+        var parts = Find(request, output, testing);
+        FileList = parts.FileList;
+        _whole = whole is not null && parts.Undivided ? new(() => Datasets.Limit(_all!.Value, Limit(whole))) : null;
+        _facts = new(() => DataFacts.Of(this));
         if (parts.Val is not null && request.ValSize is not null)
             throw new RequestException($"{Name} has validation images of its own: leave --val-size out");
         _all = new(() => ToDataset(parts.Train()));
@@ -50,11 +58,24 @@ public sealed class LoadedData : IDisposable
     /// <summary>Of the whole training set, before it is split.</summary>
     public Normalisation Normalisation => _normalisation.Value;
 
+    /// <summary>Whether all images are in every part.</summary>
+    public bool Undivided => _whole is not null;
+
+    /// <summary>Whether the pictures come from folders, each of a size of its own.</summary>
+    public bool OfPictures => _request.Source.IsFolder;
+
+    /// <summary>What tells this set from another.</summary>
+    public DataFacts Facts => _facts.Value;
+
+    /// <summary>A digest of the list of files; empty where the set is not of one's own files.</summary>
+    internal string FileList { get; }
+
     /// <summary>The source with its folder as a full path, so that it means the same from anywhere.</summary>
     public string Name => FullName(_request.Source);
 
     public Dataset Of(Hybrid.Command.Split split) =>
-        split.IsTrain ? Train
+        _whole is { } whole ? whole.Value
+        : split.IsTrain ? Train
         : split.IsVal ? Val
         : Test;
 
@@ -63,10 +84,15 @@ public sealed class LoadedData : IDisposable
         if (_split.IsValueCreated)
             foreach (var part in new[] { Train, Val })
                 ((IDisposable)part).Dispose();
-        foreach (var lazy in new[] { _all, _test })
+        foreach (var lazy in new[] { _all, _test, _whole }.OfType<Lazy<Dataset>>())
             if (lazy.IsValueCreated)
                 ((IDisposable)lazy.Value).Dispose();
     }
+
+    private int Limit(Hybrid.Command.Split split) =>
+        split.IsTrain ? _request.LimitTrain
+        : split.IsVal ? _request.LimitVal
+        : _request.LimitTest;
 
     private static Dataset ToDataset(ImageSet images) =>
         Datasets.OfBytes(images.Images, images.Labels, images.Height, images.Width, [.. images.Classes]);
@@ -77,7 +103,11 @@ public sealed class LoadedData : IDisposable
         return (train, val);
     }
 
-    private static string FullName(DataSource source) =>
+    /// <summary>What <c>--data</c> names, with its folder as a full path.</summary>
+    /// <exception cref="WrongRequestException">It names no data.</exception>
+    public static string FullName(string source) => FullName(Requests.Source(source));
+
+    internal static string FullName(DataSource source) =>
         source switch
         {
             DataSource.Cifar10 { Folder: { Length: > 0 } folder } => $"cifar10:{Path.GetFullPath(folder)}",
@@ -86,19 +116,27 @@ public sealed class LoadedData : IDisposable
             _ => source.ToString()!,
         };
 
-    private static ImageParts Find(DataRequest request, Output output) =>
+    private static ImageParts Find(DataRequest request, Output output, bool testing) =>
         request.Source switch
         {
             DataSource.Cifar10 cifar => Cifar(CifarVariant.Cifar10, cifar.Folder, output),
             DataSource.Cifar100 cifar => Cifar(CifarVariant.Cifar100, cifar.Folder, output),
-            DataSource.Folder { Folder: var folder } => Pictures(folder, request, output),
+            DataSource.Folder { Folder: var folder } => Pictures(folder, request, output, testing),
             _ => new ImageParts(() => Shapes.Draw(Split.Train), null, () => Shapes.Draw(Split.Test)),
         };
 
-    private static ImageParts Pictures(string folder, DataRequest request, Output output)
+    private static ImageParts Pictures(string folder, DataRequest request, Output output, bool testing)
     {
         var (height, width) = request.Size;
-        return new ImageFolder(folder, height, width, request.RefuseBroken, ImageCache.Usual(), output).Parts();
+        return new ImageFolder(
+            folder,
+            height,
+            width,
+            request.RefuseBroken,
+            ImageCache.Usual(),
+            output,
+            testing
+        ).Parts();
     }
 
     private static ImageParts Cifar(CifarVariant variant, string folder, Output output)

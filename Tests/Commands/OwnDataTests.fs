@@ -1,0 +1,128 @@
+module Hybrid.Tests.Commands.OwnDataTests
+
+open System
+open System.IO
+open Expecto
+open Hybrid.Host.Data
+open Hybrid.Tests.Data
+open HandmadePictures
+
+/// The user's own cache stays as it is.
+let private withoutCache () = Environment.SetEnvironmentVariable(ImageCache.Variable, "off")
+
+/// Pictures of one colour a class, so that even a tiny network tells them apart.
+let private fill (folder: TemporaryFolder) (place: string) classes count =
+    for name, colour in classes do
+        for number in 1..count do
+            let shade = byte (number % 8)
+            let red, green, blue = colour
+            write (folder.At(place, name, $"{number}.png")) (plain 8 8 (red + shade, green + shade, blue + shade))
+
+let private cat, dog, emu =
+    ("cat", (200uy, 0uy, 0uy)), ("dog", (0uy, 200uy, 0uy)), ("emu", (0uy, 0uy, 200uy))
+
+let private tiny =
+    "--threads 1 --hparam num_blocks=1 --hparam c_hidden=8 --augment none --out runs --json"
+
+let private train (folder: TemporaryFolder) (line: string) =
+    Executable.succeed folder.Path (Executable.words $"train {tiny} {line}")
+
+let private best (outcome: Outcome) = outcome.Json.GetProperty("best_checkpoint").GetString() |> string
+
+let private tested (folder: TemporaryFolder) checkpoint (line: string) =
+    Executable.run
+        folder.Path
+        ([ "test"; "--threads"; "1"; "--json"; "--checkpoint"; checkpoint ] @ Executable.words line)
+
+let private counted (outcome: Outcome) =
+    Expect.equal outcome.ExitCode 0 outcome.Err
+    outcome.Json.GetProperty("count").GetInt32(), outcome.Json.GetProperty("correct").GetInt32()
+
+let private refused words (outcome: Outcome) =
+    Expect.equal outcome.ExitCode 2 outcome.Err
+
+    for word in words do
+        Expect.stringContains outcome.Err word "what was wrong"
+
+let private resume (folder: TemporaryFolder) (line: string) =
+    Executable.run folder.Path (Executable.words $"train --threads 1 --resume runs/version_0 {line}")
+
+let tests =
+    testList "own data" [
+        test "a new folder of classes is tested as a whole, by the names of the classes" {
+            withoutCache ()
+            use folder = new TemporaryFolder()
+            fill folder "set/train" [ cat; dog; emu ] 20
+            let checkpoint = best (train folder "--data folder:set --epochs 8 --batch-size 8")
+            fill folder "new" [ cat; dog; emu ] 10
+
+            for split in [ ""; "--split train"; "--split val" ] do
+                Expect.equal (counted (tested folder checkpoint $"--data folder:new {split}")) (30, 30) split
+
+            // Without the first class the others' places are other ones.
+            fill folder "some" [ dog; emu ] 10
+            let some = tested folder checkpoint "--data folder:some"
+            Expect.equal (counted some) (20, 20) "dogs and emus"
+            Expect.stringContains some.Err "No images of cat" "said"
+            fill folder "one/test" [ emu ] 3
+            Expect.equal (counted (tested folder checkpoint "--data folder:one")) (3, 3) "a part alone, of one class"
+            fill folder "other" [ cat; ("gnu", (9uy, 9uy, 9uy)) ] 2
+            tested folder checkpoint "--data folder:other" |> refused [ "gnu"; "cat, dog, emu" ]
+            // What it was trained on is split as it was.
+            Expect.equal (counted (tested folder checkpoint "--split val")) (6, 6) "the validation images"
+            Directory.Move(folder.At "set", folder.At "moved")
+            tested folder checkpoint "--split val" |> refused [ "is not there"; "--data" ]
+        }
+
+        test "a small set gets batches that fit, and is told what is made of it" {
+            withoutCache ()
+            use folder = new TemporaryFolder()
+            fill folder "set/train" [ cat; dog ] 45
+            fill folder "set/train" [ emu ] 3
+            let usual = train folder "--data folder:set --epochs 1"
+            Expect.stringContains usual.Err "brought to 32x32" "the size"
+            Expect.stringContains usual.Err "1 epoch of batches of 8" "of 84 images"
+            Expect.equal (usual.Json.GetProperty("steps").GetInt64()) 11L "the last one smaller"
+            Expect.stringContains usual.Err "No images to validate on of emu" "a tenth of three"
+            let named = train folder "--data folder:set --epochs 1 --batch-size 64 --image-size 16"
+            Expect.stringContains named.Err "brought to 16x16" "the size"
+            Expect.stringContains named.Err "leave out 20 of 84" "what is named stays"
+            Expect.equal (named.Json.GetProperty("steps").GetInt64()) 1L "one whole batch"
+        }
+
+        test "a run is not taken up on data that was changed, unless that is accepted" {
+            withoutCache ()
+            use folder = new TemporaryFolder()
+            fill folder "set/train" [ cat; dog ] 20
+            train folder "--data folder:set --epochs 2 --batch-size 8" |> ignore
+            let picture = folder.At("set", "train", "cat", "1.png")
+            let before = File.ReadAllBytes picture
+            Expect.equal (resume folder "").ExitCode 0 "unchanged"
+            write (folder.At("set", "train", "cat", "new.png")) before
+            resume folder "" |> refused [ "37 images to train on where there were 36"; "--accept-changed-data" ]
+            let accepted = resume folder "--accept-changed-data"
+            Expect.equal accepted.ExitCode 0 accepted.Err
+            Expect.stringContains (accepted.Out + accepted.Err) "going on as asked" "said"
+            File.Delete(folder.At("set", "train", "cat", "new.png"))
+            File.Move(picture, folder.At("set", "train", "cat", "x.png"))
+            resume folder "" |> refused [ "other files" ]
+            File.Move(folder.At("set", "train", "cat", "x.png"), picture)
+            write picture (plain 8 8 (before[0], 99uy, 99uy))
+            resume folder "" |> refused [ "is not as the run left it" ]
+            write picture before
+            fill folder "set/train" [ emu ] 4
+            resume folder "--accept-changed-data" |> refused [ "the class emu is new"; "another network" ]
+        }
+
+        test "a moved set is the same set" {
+            withoutCache ()
+            use folder = new TemporaryFolder()
+            fill folder "set/train" [ cat; dog ] 20
+            train folder "--data folder:set --epochs 2 --batch-size 8" |> ignore
+            Directory.Move(folder.At "set", folder.At "moved")
+            resume folder "" |> refused [ folder.At "set"; "--data folder:DIR" ]
+            let found = resume folder "--data folder:moved"
+            Expect.equal found.ExitCode 0 found.Err
+            resume folder "--data shapes" |> refused [ "another place" ]
+        }
+    ]
