@@ -6,7 +6,10 @@ module internal Usage =
         "what to learn from: shapes (default), cifar10[:DIR], cifar100[:DIR], folder:DIR (DIR/{train,val,test}/CLASS/**, of JPEG, PNG, WebP, BMP and GIF files; val and test may be absent)"
 
     let valSize = "images taken from train for validation (default: a tenth; CIFAR: 5000)"
-    let splitSeed = "seed of that split, drawn as PyTorch's random_split draws it (default: 42)"
+
+    let splitSeed =
+        "seed of that split, drawn as PyTorch's random_split draws it, of folders with each class's share (default: 42)"
+
     let limit split = $"only the first N images of the {split} split"
     let model = "the network (default: ResNet): GoogleNet, ResNet, ResNetPreAct, DenseNet"
     let hparam = "a hyperparameter of the network as KEY=VALUE, repeatable; lists as 16,32,64"

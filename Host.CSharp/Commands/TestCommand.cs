@@ -48,7 +48,9 @@ public static class TestCommand
     {
         var images = data.Of(split);
         if (images.Count == 0)
-            throw new RequestException($"{data.Name} has no images in its {split} split");
+            throw new RequestException(
+                $"{data.Name} has no images in its {split} split: name another with --split, or other data with --data"
+            );
         if (!images.Shape.Equals(trained.Input))
             throw new RequestException(
                 $"'{trained.File}' reads images of {trained.Input}, {data.Name} has {images.Shape}"
@@ -86,6 +88,10 @@ public static class TestCommand
         if (trained.Data is { } stored)
         {
             var data = Requests.WithSource(request.Data, stored);
+            if (data.Source is DataSource.Cifar10 { Folder: var ten } && !IsThere(CifarVariant.Cifar10, ten))
+                throw NotThere(stored);
+            if (data.Source is DataSource.Cifar100 { Folder: var hundred } && !IsThere(CifarVariant.Cifar100, hundred))
+                throw NotThere(stored);
             return data.Source is not DataSource.Folder { Folder: var folder } || Directory.Exists(folder)
                 ? data
                 : throw new RequestException(
@@ -98,6 +104,14 @@ public static class TestCommand
             $"'{request.Checkpoint}' does not say what it was trained on: say what to test on with --data"
         );
     }
+
+    /// <summary>What a checkpoint names is read where it is there; it is never a reason to download or to write.</summary>
+    private static bool IsThere(CifarVariant variant, string folder) =>
+        CifarFiles.Locate(variant, Path.GetFullPath(folder.Length > 0 ? folder : CifarArchive.DefaultRoot()))
+            is not null;
+
+    private static RequestException NotThere(string stored) =>
+        new($"the checkpoint was trained on {stored}, which is not there: --data {stored} has it downloaded");
 
     /// <summary>Classes of these images that are not among the network's.</summary>
     private static List<string> Unknown(IReadOnlyList<string> known, Dataset images) =>

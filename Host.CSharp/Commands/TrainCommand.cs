@@ -47,7 +47,13 @@ public static class TrainCommand
     {
         var placement = Machine.Prepare(request.Machine);
         using var data = new LoadedData(request.Data, output);
-        request = Requests.Fitted(request, data.Train.Count);
+        var fitted = Requests.Fitted(request, data.Train.Count);
+        if (!fitted.Changes.Equals(request.Changes))
+            output.Line(
+                $"{data.Train.Count:N0} images are few for batches of 128: they are smaller here, and the last one is kept where "
+                    + "it can be (--batch-size names another size)"
+            );
+        request = fitted;
         var tuner = new Tuner(request, data, placement, output);
         tuner.Settle();
         using var run = new TrainingRun(tuner.Request, data, placement, output, own);

@@ -32,8 +32,8 @@ internal static class TrainingWords
         var (count, size) = (data.Train.Count, recipe.BatchSize);
         if (recipe.DropLast && count >= size && count % size > 0)
             output.Line(
-                $"Batches of {size} leave out {count % size:N0} of {count:N0} images of every epoch, others each time "
-                    + "(--batch-size, --no-drop-last)"
+                $"Batches of {size} leave out {count % size:N0} of {count:N0} images of every epoch"
+                    + $"{(recipe.Shuffle ? ", others each time" : "")} (--batch-size, --no-drop-last)"
             );
         foreach (var (part, what) in new[] { (data.Train, "train"), (data.Val, "validate"), (data.Test, "test") })
         {

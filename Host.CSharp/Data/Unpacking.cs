@@ -22,7 +22,8 @@ internal sealed class Unpacking(long maxBytes = 1L << 30, int maxEntries = 1_000
         {
             await using var file = File.OpenRead(archive);
             await using var unzipped = new GZipStream(file, CompressionMode.Decompress);
-            await using var reader = new TarReader(unzipped);
+            await using var headers = new TarHeaders(unzipped, archive);
+            await using var reader = new TarReader(headers);
             var left = maxBytes;
             var entries = 0;
             while (await reader.GetNextEntryAsync(copyData: false, cancel) is { } entry)

@@ -114,6 +114,43 @@ let tests =
             resume folder "--accept-changed-data" |> refused [ "the class emu is new"; "another network" ]
         }
 
+        test "what a checkpoint names is never downloaded" {
+            use folder = new TemporaryFolder()
+            let run = train folder "--limit-train 32 --limit-val 8 --limit-test 8 --batch-size 16 --epochs 1"
+            let checkpoint = best run
+            let file = Hybrid.Host.Checkpoints.Safetensors.Read checkpoint
+            let metadata = Collections.Generic.Dictionary<string, string>(Seq.toArray file.Metadata)
+            metadata["data"] <- $"""cifar10:{folder.At "fresh"}"""
+            let named = folder.At "named.safetensors"
+            Hybrid.Host.Checkpoints.Safetensors.Write(named, file.Tensors, metadata)
+            tested folder named "" |> refused [ "cifar10:"; "not there" ]
+            Expect.isFalse (Directory.Exists(folder.At "fresh")) "nothing was made"
+        }
+
+        test "a path with NUL is refused in a line" {
+            match Hybrid.CommandLine.Read [| "train"; "--data"; "folder:a\000b" |] with
+            | Hybrid.Command.Request.Wrong message -> Expect.stringContains message "NUL" "named"
+            | other -> failtest $"{other}"
+        }
+
+        test "a folder that cannot be read is named" {
+            withoutCache ()
+            // Root reads everything.
+            if OperatingSystem.IsLinux() && Environment.UserName <> "root" then
+                use folder = new TemporaryFolder()
+                fill folder "set/train" [ cat; dog ] 4
+                let closed = folder.At("set", "train", "cat")
+                File.SetUnixFileMode(closed, UnixFileMode.None)
+                let outcome = Executable.run folder.Path (Executable.words "train --data folder:set")
+
+                File.SetUnixFileMode(
+                    closed,
+                    UnixFileMode.UserRead ||| UnixFileMode.UserWrite ||| UnixFileMode.UserExecute
+                )
+
+                outcome |> refused [ closed ]
+        }
+
         test "a moved set is the same set" {
             withoutCache ()
             use folder = new TemporaryFolder()

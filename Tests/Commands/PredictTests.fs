@@ -94,6 +94,22 @@ let tests =
             Expect.stringContains csv "\n\"'@SUM(1).png\"," "text"
         }
 
+        test "a batch of any size is taken" {
+            use folder = new TemporaryFolder()
+            let checkpoint = prepare folder
+            let size = [ "--batch-size"; "2147483647"; "--json" ]
+
+            let predicted =
+                Executable.succeed folder.Path ([ "predict"; "--checkpoint"; checkpoint; "pictures" ] @ size)
+
+            Expect.equal (predicted.Json.GetProperty("predictions").GetArrayLength()) 2 "both"
+
+            let tested =
+                Executable.succeed folder.Path ([ "test"; "--checkpoint"; checkpoint; "--limit-test"; "9" ] @ size)
+
+            Expect.equal (tested.Json.GetProperty("count").GetInt32()) 9 "all"
+        }
+
         test "what cannot be read is warned of; if that is all, the work failed" {
             use folder = new TemporaryFolder()
             let checkpoint = prepare folder

@@ -3,6 +3,7 @@ module Hybrid.Tests.Data.CifarArchiveTests
 open System
 open System.Formats.Tar
 open System.IO
+open System.IO.Compression
 open System.Threading
 open Expecto
 open Hybrid.Host.Data
@@ -259,8 +260,63 @@ let private hostile name (entries: TarEntry list) parts =
         refused (fun () -> ensureWith bytes 40_000L server (folder.At("sets")) null CancellationToken.None) parts
         Expect.isEmpty (folder.Names()) "nothing is left, and nothing got out"
 
+/// A tar header: a name, octal digits of the size, and the kind.
+let private header (name: string) (size: string) (kind: char) =
+    let bytes: byte array = Array.zeroCreate 512
+    let put (at: int) (text: string) = System.Text.Encoding.ASCII.GetBytes(text).CopyTo(bytes, at)
+    put 0 name
+    put 100 "0000644"
+    put 124 size
+    put 148 "        "
+    put 156 (string kind)
+    put 257 "ustar\00000"
+    put 148 (System.Convert.ToString(Array.sumBy int bytes, 8).PadLeft(6, '0') + "\000 ")
+    bytes
+
+let private block (text: string) =
+    let bytes: byte array = Array.zeroCreate 512
+    System.Text.Encoding.ASCII.GetBytes(text).CopyTo(bytes, 0)
+    bytes
+
+/// What the reader would hold in memory whatever its length is refused at its header: what follows is not looked at.
+let private announced name (tar: byte array) parts =
+    testCase name
+    <| fun () ->
+        use folder = new TemporaryFolder()
+
+        let bytes =
+            use packed = new MemoryStream()
+
+            do
+                use zipped = new GZipStream(packed, CompressionLevel.Fastest)
+                zipped.Write tar
+
+            packed.ToArray()
+
+        use server = new LoopbackServer(fun _ _ -> Reply.whole bytes)
+        refused (fun () -> ensureWith bytes 40_000L server (folder.At("sets")) null CancellationToken.None) parts
+        Expect.isEmpty (folder.Names()) "nothing is left"
+
 let private contents =
     testList "content" [
+        for name, kind in [ "long name", 'L'; "long link", 'K'; "attributes", 'x'; "attributes of all", 'g' ] do
+            // A byte more than is allowed, and as many as the field holds.
+            for size in [ "00000040001"; "77777777777" ] do
+                announced
+                    $"a {name} of {size} octal bytes"
+                    (Array.append (header "a" size kind) (Array.replicate 100_000 (byte 'a')))
+                    [ "a name or attributes of"; "16,384" ]
+
+        announced
+            "a size among the attributes"
+            (Array.concat [
+                header "a" "00000000017" 'x'
+                block "15 size=999999\n"
+                header "a" "00000000001" '0'
+                block "x"
+            ])
+            [ "sizes among its attributes" ]
+
         hostile "a path upwards" [ HandmadeCifar.file "../escaped.txt" [| 1uy |] ] [
             "'../escaped.txt', which leaves its folder"
         ]
