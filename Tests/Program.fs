@@ -48,6 +48,7 @@ let private inside = [
     Checkpoints.CheckpointFileTests.tests
     Checkpoints.WeightFitTests.tests
     Checkpoints.ForeignFileTests.tests
+    Checkpoints.StoredFactsTests.tests
     Checkpoints.ArchiveWriterTests.tests
     Checkpoints.ArchiveFuzzTests.tests
     Data.ImageSetTests.tests

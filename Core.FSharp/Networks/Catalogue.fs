@@ -9,15 +9,30 @@ module Catalogue =
     /// A model of the zoo under its name: the hyperparameters it has by default, and how it is built from others.
     type private Entry = { Default: Model; Build: Map<string, Hparam> -> Result<Model, string> }
 
-    let private int key (values: Map<string, Hparam>) =
+    let private int most key (values: Map<string, Hparam>) =
         match values[key] with
-        | Hparam.Int number when number >= 1 -> Ok number
+        | Hparam.Int number when number >= 1 && number <= most -> Ok number
+        | Hparam.Int number when number > most ->
+            Error $"hyperparameter {key} is {number}, expected a whole number of at most {most}"
         | other -> Error $"hyperparameter {key} is {other}, expected a whole number of at least 1"
 
-    let private ints key (values: Map<string, Hparam>) =
+    let private ints most key (values: Map<string, Hparam>) =
         match values[key] with
+        | Hparam.Ints numbers when List.exists (fun n -> n > most) numbers ->
+            Error $"hyperparameter {key} has {List.max numbers}, expected whole numbers of at most {most}"
         | Hparam.Ints numbers when not numbers.IsEmpty && List.forall (fun n -> n >= 1) numbers -> Ok numbers
         | other -> Error $"hyperparameter {key} is {other}, expected whole numbers of at least 1"
+
+    /// How often a part is repeated, group by group.
+    let private counts key values =
+        ints Limits.blocks key values
+        |> Result.bind (fun numbers ->
+            let sum = List.sumBy int64 numbers
+
+            if sum <= int64 Limits.blocks then
+                Ok numbers
+            else
+                Error $"hyperparameter {key} comes to {sum}, expected at most {Limits.blocks} in all groups together")
 
     let private oneOf key allowed (values: Map<string, Hparam>) =
         let given = string values[key]
@@ -47,7 +62,7 @@ module Catalogue =
             fun values ->
                 let make classes act = Zoo.googleNet { NumClasses = classes; Activation = act }
 
-                Ok make <*> int "num_classes" values <*> activation values
+                Ok make <*> int Limits.classes "num_classes" values <*> activation values
     }
 
     let private residual kind = {
@@ -70,9 +85,9 @@ module Catalogue =
                 }
 
                 Ok make
-                <*> int "num_classes" values
-                <*> ints "num_blocks" values
-                <*> ints "c_hidden" values
+                <*> int Limits.classes "num_classes" values
+                <*> counts "num_blocks" values
+                <*> ints Limits.channels "c_hidden" values
                 <*> activation values
                 <*> block values
                 |> Result.bind (fun p ->
@@ -104,10 +119,10 @@ module Catalogue =
                     }
 
                 Ok make
-                <*> int "num_classes" values
-                <*> ints "num_layers" values
-                <*> int "bn_size" values
-                <*> int "growth_rate" values
+                <*> int Limits.classes "num_classes" values
+                <*> counts "num_layers" values
+                <*> int Limits.growth "bn_size" values
+                <*> int Limits.growth "growth_rate" values
                 <*> activation values
     }
 

@@ -188,6 +188,7 @@ module Plan =
     /// All errors are reported, not only the first; one error never shows up again as a consequence further on.
     let elaborate (input: Shape) (net: Net) : Result<Plan, ShapeError list> =
         let errors = ResizeArray<ShapeError>()
+        let numbers = ref 0L
         let keys = System.Collections.Generic.HashSet<string>()
 
         let report path part problem = errors.Add { Path = path; Part = part; Problem = problem }
@@ -244,6 +245,8 @@ module Plan =
                     |> Option.iter (fun tensor ->
                         report path (Layer.name layer) (ShapeProblem.TooLarge tensor.Elements))
 
+                    numbers.Value <- numbers.Value + (tensors |> List.sumBy _.Elements)
+
                     let layerPlan = { Layer = layer; Tensors = tensors; Macs = layerMacs layer got out }
 
                     node path input (Some out) (PlanNode.Layer layerPlan), Some out
@@ -263,12 +266,17 @@ module Plan =
                 | Shape.Features count -> [ "features", count ]
 
             match List.choose (atLeast 1) sides with
-            | [] when Shape.elements input > largest -> [ ShapeProblem.TooLarge(Shape.elements input) ]
+            | [] when Shape.elements input > Limits.input -> [ ShapeProblem.InputTooLarge(Shape.elements input) ]
             | problems -> problems
             |> List.map (report "" "Input")
             |> fun problems -> if problems.IsEmpty then Some input else None
 
-        match walk "" possible net with
+        let walked = walk "" possible net
+
+        if numbers.Value > Limits.numbers && errors.Count = 0 then
+            report "" "Network" (ShapeProblem.NetworkTooLarge numbers.Value)
+
+        match walked with
         | Some plan, _ when errors.Count = 0 -> Ok plan
         | _ -> Error(List.ofSeq errors)
 

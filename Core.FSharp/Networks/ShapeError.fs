@@ -16,6 +16,10 @@ type ShapeProblem =
     | BelowMinimum of setting: string * value: int * minimum: int
     /// More than 2³¹ - 1 numbers in one example, or in one tensor.
     | TooLarge of elements: int64
+    /// An input of more numbers than a network is asked to read.
+    | InputTooLarge of elements: int64
+    /// More numbers in all tensors together than a checkpoint holds.
+    | NetworkTooLarge of elements: int64
     /// A segment of a path is neither empty nor holds a dot.
     | BadName of string
     /// Two layers would own the same key of the `state_dict`.
@@ -52,6 +56,10 @@ type ShapeError = {
             | ShapeProblem.BelowMinimum(setting, value, minimum) ->
                 $"got {setting} {value}, expected at least {minimum}"
             | ShapeProblem.TooLarge elements -> $"got {elements} numbers in one tensor, expected fewer than 2^31"
+            | ShapeProblem.InputTooLarge elements ->
+                $"got {elements} numbers in one example, expected at most {Limits.input}"
+            | ShapeProblem.NetworkTooLarge elements ->
+                $"got {elements} numbers in all tensors, expected at most {Limits.numbers}"
             | ShapeProblem.BadName segment -> $"got the name \"{segment}\", expected a name without dots"
             | ShapeProblem.SharedKey key ->
                 $"got the key {key} a second time, expected one owner: name the layers apart"

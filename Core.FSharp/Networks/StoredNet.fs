@@ -193,6 +193,13 @@ module StoredNet =
             | (key, None) :: _ -> refuse place (Suggest.unknown "key" ("name" :: List.map fst forms) key)
             | _ -> wrong place "an object with one key" json
 
+    /// Layers, chains and forks: what stands in an array.
+    let rec private countParts (json: JsonElement) =
+        match json.ValueKind with
+        | JsonValueKind.Array -> json.EnumerateArray() |> Seq.sumBy (fun part -> 1 + countParts part)
+        | JsonValueKind.Object -> json.EnumerateObject() |> Seq.sumBy (fun property -> countParts property.Value)
+        | _ -> 0
+
     /// The network that `write` stored. What is unknown, missing, twice there or of a wrong type is refused by name and
     /// place.
     let read (text: string) : Result<Net, string> =
@@ -200,7 +207,12 @@ module StoredNet =
             use document =
                 JsonDocument.Parse(text, JsonDocumentOptions(MaxDepth = depth, AllowDuplicateProperties = false))
 
-            Ok(readNet "$" document.RootElement)
+            let parts = countParts document.RootElement
+
+            if parts > Limits.parts then
+                Error $"network: got {parts} layers and joins, expected at most {Limits.parts}"
+            else
+                Ok(readNet "$" document.RootElement)
         with
         | Refused problem -> Error problem
         // Text that is no JSON, that nests too deeply, or that spells characters which do not exist.

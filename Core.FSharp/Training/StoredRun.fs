@@ -128,18 +128,20 @@ module StoredRun =
         ]
 
     let private asText (node: JsonNode | null) =
+        let one (node: JsonNode | null) =
+            match node with
+            | null -> ""
+            | :? JsonValue as value -> string value
+            | nested -> nested.ToJsonString()
+
         match node with
-        | :? JsonArray as items -> items |> Seq.map string |> String.concat ","
-        | null -> ""
-        | node -> string node
+        | :? JsonArray as items -> items |> Seq.map one |> String.concat ","
+        | node -> one node
 
     /// The network that stored hyperparameters describe: under `model_hparams` if there, else among the rest.
     /// `name` and `overrides` win over what is stored.
     let toModel (stored: JsonObject) (name: string) (overrides: (string * string) list) : Result<Model, string> =
-        let storedName =
-            match stored["model_name"] with
-            | null -> ""
-            | node -> string node
+        let storedName = asText stored["model_name"]
 
         let wanted = if name = "" then storedName else name
 

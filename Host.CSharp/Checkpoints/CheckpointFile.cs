@@ -51,18 +51,34 @@ public static class CheckpointFile
         return new Checkpoint("safetensors", [set], stored is null ? null : HyperParameters(stored), metadata);
     }
 
-    private static JsonObject HyperParameters(string json)
+    /// <summary>Hyperparameters that a file holds as JSON text.</summary>
+    /// <exception cref="BrokenFileException">It is no object, or holds text that is none.</exception>
+    internal static JsonObject HyperParameters(string json)
     {
         try
         {
             var options = new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 64 };
+            // Halves of pairs are found only when a text is asked for: the copy asks for all of them.
             if (JsonNode.Parse(json, documentOptions: options) is JsonObject parsed)
-                return parsed;
+                return (JsonObject)Copy(parsed)!;
         }
-        catch (JsonException)
+        catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException)
         {
             // Falls through to the one message for text that is no JSON object.
         }
         throw new BrokenFileException($"its metadata {HyperParametersKey} is not a JSON object");
     }
+
+    private static JsonNode? Copy(JsonNode? node) =>
+        node switch
+        {
+            JsonObject members => new JsonObject(
+                members.Select(pair => KeyValuePair.Create(pair.Key, Copy(pair.Value)))
+            ),
+            JsonArray items => new JsonArray([.. items.Select(Copy)]),
+            JsonValue value when value.GetValueKind() == JsonValueKind.String => JsonValue.Create(
+                value.GetValue<string>()
+            ),
+            _ => node?.DeepClone(),
+        };
 }

@@ -71,8 +71,8 @@ public static class ModuleTensors
             target.copy_(ToTensor(given[name]));
     }
 
-    /// <summary>Compares names and shapes; looks at no element.</summary>
-    /// <exception cref="WorkException">Tensors are missing, too many, or of other shapes.</exception>
+    /// <summary>Compares names and shapes, and looks whether all weights are numbers.</summary>
+    /// <exception cref="WorkException">Tensors are missing, too many, of other shapes, or not finite.</exception>
     public static void Compare(IReadOnlyList<TensorSpec> specs, IReadOnlyList<StoredTensor> tensors, string file)
     {
         var given = tensors.ToDictionary(tensor => tensor.Name);
@@ -84,6 +84,8 @@ public static class ModuleTensors
                 problems.Add($"{spec.Key} is missing");
             else if (!tensor.Shape.SequenceEqual(wanted))
                 problems.Add($"{spec.Key} is {Show(tensor.Shape)}, expected {Show(wanted)}");
+            else if (WeightCheck.Problem(spec, tensor) is { } problem)
+                problems.Add(problem);
         }
         problems.AddRange(given.Keys.Select(key => $"{key} is not of this network"));
         if (problems.Count > 0)

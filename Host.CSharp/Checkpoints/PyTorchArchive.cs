@@ -64,6 +64,9 @@ public static class PyTorchArchive
 
     private static JsonObject? HyperParameters(PickleDict root)
     {
+        // Hybrid's own, which hang on the state dict so that it stays a bare one.
+        if (root.Attributes?[CheckpointFile.HyperParametersKey] is PickleString { Value: var json })
+            return CheckpointFile.HyperParameters(json);
         foreach (var key in HyperParameterKeys)
             if (PickleJson.Dictionary(root[key]) is { } found)
                 return (JsonObject?)PickleJson.Of(found);

@@ -14,12 +14,28 @@ public static class PyTorchArchiveWriter
         LightningVersion = "2.0.0";
 
     /// <summary>Writes a bare state dict, as <c>torch.save(model.state_dict(), path)</c> does.</summary>
+    /// <param name="path">The file to write or replace.</param>
+    /// <param name="tensors">The network's state dict.</param>
+    /// <param name="hyperParameters">What rebuilds the network: hung onto the state dict as an attribute, JSON text,
+    /// which PyTorch keeps and does not look at. Null for none.</param>
     /// <exception cref="ArgumentException">Two tensors share a name.</exception>
     /// <exception cref="Runtime.WorkException">The file cannot be written or would exceed 4 GiB.</exception>
-    public static void WriteStateDict(string path, IReadOnlyList<StoredTensor> tensors)
+    public static void WriteStateDict(
+        string path,
+        IReadOnlyList<StoredTensor> tensors,
+        JsonObject? hyperParameters = null
+    )
     {
         var pickle = new PickleWriter();
         StateDict(pickle, tensors, "");
+        if (hyperParameters is not null)
+        {
+            pickle.Op(PickleOpcode.EmptyDict);
+            pickle.Text(CheckpointFile.HyperParametersKey);
+            pickle.Text(hyperParameters.ToJsonString());
+            pickle.Op(PickleOpcode.SetItem);
+            pickle.Op(PickleOpcode.Build);
+        }
         Write(path, pickle, tensors);
     }
 

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
 using Hybrid.Host.Runtime;
@@ -26,10 +25,6 @@ public sealed record TrainedModel(
 )
 {
     private const string FormatKey = "format";
-    private const string InputKey = "input";
-    private const string ClassesKey = "classes";
-    private const string NormalisationKey = "normalisation";
-    private const string DataKey = "data";
 
     /// <summary>Reads any checkpoint, finds out which network it is of, and compares the weights with it before any
     /// memory is taken for them.</summary>
@@ -44,17 +39,18 @@ public sealed record TrainedModel(
         var file = CheckpointFile.Read(path);
         var stored = file.HyperParameters ?? [];
         var model = Models.Restore(stored, request);
-        string? Text(string key) => file.Metadata[key] is JsonValue value ? value.ToString() : null;
-        var input = ParseInput(Text(InputKey));
+        var facts = StoredFacts.Read(file, path, model.Classes);
+        var specs = Models.StateTensors(Models.Plan(model, facts.Input));
+        stored.Remove(StoredFacts.Key);
         return new TrainedModel(
             path,
             model,
-            input,
-            Weights(file, path, Models.StateTensors(Models.Plan(model, input)), request.Weights, remark),
+            facts.Input,
+            Weights(file, path, specs, request.Weights, remark),
             stored,
-            Parse<string[]>(path, ClassesKey, Text(ClassesKey)),
-            Parse<NormalisationText>(path, NormalisationKey, Text(NormalisationKey))?.Checked(path),
-            Text(DataKey)
+            facts.Classes,
+            facts.Normalisation,
+            facts.Data
         );
     }
 
@@ -116,13 +112,8 @@ public sealed record TrainedModel(
         IEnumerable<KeyValuePair<string, string>> facts
     )
     {
-        var metadata = Metadata(hyperParameters, trainedOn.Input);
-        metadata[ClassesKey] = JsonSerializer.Serialize(trainedOn.Classes);
-        metadata[NormalisationKey] = Text(trainedOn.Normalisation);
-        metadata[DataKey] = trainedOn.Data;
-        foreach (var (key, value) in facts)
-            metadata[key] = value;
-        Safetensors.Write(path, tensors, metadata);
+        var stated = new StoredFacts(trainedOn.Input, trainedOn.Classes, trainedOn.Normalisation, trainedOn.Data);
+        Safetensors.Write(path, tensors, Metadata(hyperParameters, [.. stated.ToMetadata(), .. facts]));
     }
 
     /// <summary>What rebuilds the network, and what else the file said.</summary>
@@ -137,59 +128,33 @@ public sealed record TrainedModel(
         }
     }
 
-    /// <summary>Writes the same network as a safetensors file; what its own file did not say stays unsaid.</summary>
-    public void Write(string path)
+    /// <summary>The same, and with it what is known of the data: all that <see cref="Read"/> needs beside the weights.
+    /// </summary>
+    public JsonObject DescribedWithData
     {
-        var metadata = Metadata(Described, Input);
-        if (Classes is not null)
-            metadata[ClassesKey] = JsonSerializer.Serialize(Classes);
-        if (Normalisation is not null)
-            metadata[NormalisationKey] = Text(Normalisation);
-        if (Data is not null)
-            metadata[DataKey] = Data;
-        Safetensors.Write(path, Tensors, metadata);
+        get
+        {
+            var described = Described;
+            described[StoredFacts.Key] = Facts.ToJson();
+            return described;
+        }
     }
 
-    private static SortedDictionary<string, string> Metadata(JsonObject hyperParameters, Shape input) =>
-        new(StringComparer.Ordinal)
+    private StoredFacts Facts => new(Input, Classes, Normalisation, Data);
+
+    /// <summary>Writes the same network as a safetensors file; what its own file did not say stays unsaid.</summary>
+    public void Write(string path) => Safetensors.Write(path, Tensors, Metadata(Described, Facts.ToMetadata()));
+
+    private static Dictionary<string, string> Metadata(
+        JsonObject hyperParameters,
+        IEnumerable<KeyValuePair<string, string>> facts
+    ) =>
+        new(facts)
         {
             // What other readers of the format take as a sign of PyTorch's names and layout.
             [FormatKey] = "pt",
             [CheckpointFile.HyperParametersKey] = hyperParameters.ToJsonString(),
-            [InputKey] = $"{input}".Replace('×', 'x'),
         };
-
-    private static string Text(Normalisation normalisation) =>
-        JsonSerializer.Serialize(new NormalisationText(normalisation.Mean, normalisation.Std));
-
-    private static Shape ParseInput(string? text)
-    {
-        var sides = (text ?? "3x32x32").Split('x').Select(side => int.TryParse(side, out var n) ? n : 0).ToArray();
-        return sides is [> 0, > 0, > 0]
-            ? Shape.NewImage(sides[0], sides[1], sides[2])
-            : throw new WorkException($"the checkpoint's input is '{text}', expected a shape such as 3x32x32");
-    }
-
-    private static T? Parse<T>(string path, string key, string? json)
-        where T : class
-    {
-        try
-        {
-            return json is null ? null : JsonSerializer.Deserialize<T>(json);
-        }
-        catch (JsonException)
-        {
-            throw new WorkException($"'{path}': its metadata {key} is not what Hybrid writes there");
-        }
-    }
-
-    private sealed record NormalisationText(double[] Mean, double[] Std)
-    {
-        public Normalisation Checked(string path) =>
-            Mean is { Length: > 0 } && Std is not null && Std.Length == Mean.Length && Std.All(std => std > 0)
-                ? new Normalisation(Mean, Std)
-                : throw new WorkException($"'{path}': its normalisation needs a mean and a positive std a channel");
-    }
 }
 
 /// <summary>What a checkpoint says of the data that its network was trained on.</summary>

@@ -39,10 +39,10 @@ public static class ExportCommand
         switch (ending)
         {
             case ".pt":
-                PyTorchArchiveWriter.WriteStateDict(target, trained.Tensors);
+                PyTorchArchiveWriter.WriteStateDict(target, trained.Tensors, trained.DescribedWithData);
                 break;
             case ".ckpt":
-                PyTorchArchiveWriter.WriteLightning(target, trained.Tensors, trained.Described, 0, 0);
+                PyTorchArchiveWriter.WriteLightning(target, trained.Tensors, trained.DescribedWithData, 0, 0);
                 break;
             case Drawing:
                 var diagram = Models.Diagram(Models.Plan(trained.Model, trained.Input));

@@ -26,6 +26,10 @@ public static class TestCommand
         if (trained.Classes is { } known && Lacking(known, data.Of(request.Split)) is { Count: > 0 } lacking)
             output.Line($"No images of {FolderLayout.Few(lacking)}: tested on the other classes");
         var metrics = Diagnose(trained, network, data, request.Split, request.BatchSize).Metrics;
+        if (!double.IsFinite(metrics.Loss))
+            throw new WorkException(
+                $"'{trained.File}' on {request.Split} of {data.Name}: the loss is {metrics.Loss}, which is no result"
+            );
         output.Line(
             $"{trained.Model.Name} on {request.Split} of {data.Name}: {metrics.Correct:N0} of {metrics.Count:N0} correct, "
                 + $"{Output.Percent(metrics.Accuracy)}, loss {metrics.Loss:F4}"

@@ -28,6 +28,21 @@ let tests =
             Expect.equal (summary.GetProperty("model").GetString()) "ResNetPreAct" "the model's name travels"
         }
 
+        test "classes and normalisation travel in every format" {
+            use folder = new TemporaryFolder()
+            HandmadePictures.write (folder.At "red.png") (HandmadePictures.plain 20 20 (200uy, 10uy, 10uy))
+            let trained = Trained.briefly folder
+
+            let predict checkpoint =
+                let it = Executable.succeed folder.Path [ "predict"; "--checkpoint"; checkpoint; "--json"; "red.png" ]
+
+                it.Json.GetRawText()
+
+            for target in [ "a.ckpt"; "b.pt"; "c.safetensors" ] do
+                Executable.succeed folder.Path [ "export"; "--checkpoint"; trained; "--to"; target ] |> ignore
+                Expect.equal (predict target) (predict trained) target
+        }
+
         test "a diagram of the network" {
             use folder = new TemporaryFolder()
             let published = Shared.path [ "golden"; "tutorial5"; "DenseNet.ckpt" ]

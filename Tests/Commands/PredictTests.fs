@@ -14,15 +14,7 @@ let private prepare (folder: TemporaryFolder) =
     write (folder.At("pictures", "b.png")) (plain 50 40 (200uy, 10uy, 10uy))
     write (folder.At("pictures", "more", "a, \"1\".png")) (plain 9 9 (0uy, 10uy, 200uy))
     File.WriteAllText(folder.At("pictures", "notes.txt"), "not a picture")
-
-    let result =
-        Executable.succeed folder.Path [
-            yield! [ "train"; "--json"; "--max-steps"; "2"; "--batch-size"; "16"; "--out"; "runs" ]
-            yield! [ "--limit-train"; "32"; "--limit-val"; "8"; "--limit-test"; "8" ]
-            yield! [ "--hparam"; "num_blocks=1,1,1"; "--hparam"; "c_hidden=4,8,8" ]
-        ]
-
-    result.Json.GetProperty("best_checkpoint").GetString() |> string
+    Trained.briefly folder
 
 let private tutorial () = Shared.path [ "golden"; "tutorial5"; "ResNet.ckpt" ]
 

@@ -177,6 +177,46 @@ let tests =
             [ "num_classes", "0" ]
             "hyperparameter num_classes is 0, expected a whole number of at least 1"
         refused
+            "more classes than any network tells apart"
+            "GoogleNet"
+            [ "num_classes", "30000000" ]
+            "hyperparameter num_classes is 30000000, expected a whole number of at most 1000000"
+        refused
+            "more blocks than any network has"
+            "ResNet"
+            [ "num_blocks", "400,400,400" ]
+            "hyperparameter num_blocks comes to 1200, expected at most 1000 in all groups together"
+        refused
+            "more channels than any network has"
+            "ResNet"
+            [ "c_hidden", "16,32,2147483647" ]
+            "hyperparameter c_hidden has 2147483647, expected whole numbers of at most 65536"
+        refused
+            "more growth than any network has"
+            "DenseNet"
+            [ "growth_rate", "2000000000" ]
+            "hyperparameter growth_rate is 2000000000, expected a whole number of at most 4096"
+
+        testCase "a network of more numbers than a checkpoint holds, and an input that is too large"
+        <| fun () ->
+            let errors input net =
+                match Plan.elaborate input net with
+                | Ok _ -> failtest "planned"
+                | Error errors -> List.map string errors
+
+            let wide = find "ResNet" [ "num_blocks", "1"; "c_hidden", "14000" ]
+
+            Expect.stringContains
+                (errors image wide.Net |> List.exactlyOne)
+                "numbers in all tensors, expected at most 536870912"
+                "the network"
+
+            Expect.equal
+                (errors (Shape.Image(3, 20_000, 20_000)) (find "ResNet" []).Net)
+                [ "Input: got 1200000000 numbers in one example, expected at most 33554432" ]
+                "the input"
+
+        refused
             "no numbers"
             "ResNet"
             [ "c_hidden", "16;32" ]

@@ -116,6 +116,10 @@ let tests =
         refused "two forms in one object" """{"sum":[],"concat":[]}""" [ "expected an object with one key" ]
         refused "an empty object" "[{}]" [ "$[0]"; "expected an object with one key" ]
         refused "a bare number" "[[3]]" [ "$[0][0]"; "got 3" ]
+        refused "more layers than any network has" ("[" + String.replicate 30_000 "\"relu\"," + "\"relu\"]") [
+            "30001 layers"
+            "at most 20000"
+        ]
         refused "nothing" "" [ "not the JSON" ]
         refused "two networks" "[] []" [ "not the JSON" ]
         refused "a comment" "[] // none" [ "not the JSON" ]

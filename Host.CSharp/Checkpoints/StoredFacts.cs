@@ -1,0 +1,127 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Hybrid.Host.Runtime;
+
+namespace Hybrid.Host.Checkpoints;
+
+/// <summary>
+/// What a checkpoint of Hybrid says of the data behind its network. It came from a file: <see cref="Read"/> is the only
+/// way to it, and checks all of it against the network. Nothing in it is acted on by itself.
+/// </summary>
+/// <param name="Input">Shape of one image.</param>
+/// <param name="Classes">Names of the classes, one an output and no two alike; null where nothing is said.</param>
+/// <param name="Normalisation">A mean and a positive std a channel; null where nothing is said.</param>
+/// <param name="Data">The data's name as on the command line: a hint for people.</param>
+public sealed record StoredFacts(
+    Shape Input,
+    IReadOnlyList<string>? Classes,
+    Normalisation? Normalisation,
+    string? Data
+)
+{
+    /// <summary>Where formats without metadata of their own keep it, inside the hyperparameters.</summary>
+    public const string Key = "hybrid";
+    private const string InputKey = "input",
+        ClassesKey = "classes",
+        NormalisationKey = "normalisation",
+        DataKey = "data";
+    private const int LongestName = 1000;
+
+    /// <summary>Reads it from a file's metadata or hyperparameters. A file that Hybrid did not write may use the same
+    /// words for other things and says nothing.</summary>
+    /// <exception cref="WorkException">Something in it cannot be; the message says what, in one line.</exception>
+    public static StoredFacts Read(Checkpoint file, string path, int outputs)
+    {
+        var inside = file.HyperParameters?[Key] as JsonObject;
+        var metadata = file is { Format: "safetensors", HyperParameters: not null } ? file.Metadata : null;
+        JsonNode? Stated(string key) => inside?[key] ?? metadata?[key];
+        try
+        {
+            var input = ToInput(Text(Stated(InputKey)));
+            var channels = ((Shape.Image)input).channels;
+            return new StoredFacts(
+                input,
+                ToClasses(Parsed<string?[]>(Stated(ClassesKey)), outputs),
+                ToNormalisation(Parsed<NormalisationText>(Stated(NormalisationKey)), channels),
+                Text(Stated(DataKey))
+            );
+        }
+        catch (BrokenFileException error)
+        {
+            throw new WorkException($"'{path}': {error.Message}", error);
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentException)
+        {
+            throw new WorkException($"'{path}': its metadata is not what Hybrid writes there", error);
+        }
+    }
+
+    /// <summary>The entries of a safetensors file's metadata.</summary>
+    public IEnumerable<KeyValuePair<string, string>> ToMetadata()
+    {
+        foreach (var (key, value) in ToJson())
+            if (value is not null)
+                yield return new(key, value is JsonValue text ? text.GetValue<string>() : value.ToJsonString());
+    }
+
+    /// <summary>The same as an object; what is not known is left out.</summary>
+    public JsonObject ToJson()
+    {
+        var json = new JsonObject { [InputKey] = $"{Input}".Replace('×', 'x') };
+        if (Classes is not null)
+            json[ClassesKey] = JsonSerializer.SerializeToNode(Classes);
+        if (Normalisation is not null)
+            json[NormalisationKey] = JsonSerializer.SerializeToNode(
+                new NormalisationText(Normalisation.Mean, Normalisation.Std)
+            );
+        if (Data is not null)
+            json[DataKey] = Data;
+        return json;
+    }
+
+    private static Shape ToInput(string? text)
+    {
+        var sides = (text ?? "3x32x32")
+            .Split('x')
+            .Select(side => int.TryParse(side, NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : 0)
+            .ToArray();
+        return sides is [> 0, > 0, > 0]
+            ? Shape.NewImage(sides[0], sides[1], sides[2])
+            : throw new BrokenFileException($"its input is {Quoted.Of(text!)}, expected a shape such as 3x32x32");
+    }
+
+    private static string[]? ToClasses(string?[]? names, int outputs)
+    {
+        if (names is null)
+            return null;
+        if (names.Length != outputs)
+            throw new BrokenFileException($"it names {names.Length} classes for {outputs} outputs");
+        foreach (var name in names)
+            if (string.IsNullOrEmpty(name) || name.Length > LongestName)
+                throw new BrokenFileException($"a class has no name, or one of more than {LongestName} characters");
+        if (names.CountBy(name => name!).FirstOrDefault(pair => pair.Value > 1).Key is { } twice)
+            throw new BrokenFileException($"two classes are called {Quoted.Of(twice)}");
+        return names!;
+    }
+
+    private static Normalisation? ToNormalisation(NormalisationText? stated, int channels)
+    {
+        if (stated is null)
+            return null;
+        if (stated.Mean?.Length != channels || stated.Std?.Length != channels)
+            throw new BrokenFileException($"its normalisation needs a mean and a std for each of {channels} channels");
+        return stated.Mean.All(double.IsFinite) && stated.Std.All(std => double.IsFinite(std) && std > 0)
+            ? new Normalisation(stated.Mean, stated.Std)
+            : throw new BrokenFileException("its normalisation needs finite means and positive, finite stds");
+    }
+
+    private static string? Text(JsonNode? stated) => stated?.GetValue<string>();
+
+    // Metadata holds text, in which the JSON is written; hyperparameters hold it as it is.
+    private static T? Parsed<T>(JsonNode? stated)
+        where T : class =>
+        stated is JsonValue text ? JsonSerializer.Deserialize<T>(text.GetValue<string>()) : stated.Deserialize<T>();
+
+    private sealed record NormalisationText(double[]? Mean, double[]? Std);
+}
