@@ -82,6 +82,7 @@ let private processes = [
     Commands.TrialTests.tests
     Commands.PublishedTests.tests
     Commands.ExportTests.tests
+    Commands.CheckpointTests.tests
     Commands.ReportTests.tests
     Commands.DoctorTests.tests
     Commands.FolderTests.tests

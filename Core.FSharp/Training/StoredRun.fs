@@ -141,7 +141,11 @@ module StoredRun =
     /// The network that stored hyperparameters describe: under `model_hparams` if there, else among the rest.
     /// `name` and `overrides` win over what is stored.
     let toModel (stored: JsonObject) (name: string) (overrides: (string * string) list) : Result<Model, string> =
-        let storedName = asText stored["model_name"]
+        let storedName =
+            match stored["model_name"] with
+            | null -> ""
+            | :? JsonValue as name -> string name
+            | other -> other.ToJsonString()
 
         let wanted = if name = "" then storedName else name
 

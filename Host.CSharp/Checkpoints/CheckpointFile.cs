@@ -35,8 +35,8 @@ public static class CheckpointFile
     public static Checkpoint Read(string path) => FileBytes.Parse(path, Parse);
 
     private static Checkpoint Parse(ReadOnlyMemory<byte> file) =>
-        PyTorchArchive.Recognises(file.Span) ? PyTorchArchive.Parse(file)
-        : Safetensors.Recognises(file.Span) ? FromSafetensors(Safetensors.Parse(file))
+        Safetensors.Recognises(file.Span) ? FromSafetensors(Safetensors.Parse(file))
+        : PyTorchArchive.Recognises(file.Span) ? PyTorchArchive.Parse(file)
         : throw new BrokenFileException(ForeignFile.Describe(file.Span));
 
     private static Checkpoint FromSafetensors(WeightFile file)

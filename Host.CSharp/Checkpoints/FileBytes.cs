@@ -31,6 +31,16 @@ internal static class FileBytes
         }
     }
 
+    private static void Named(string path, Action read) =>
+        Named(
+            path,
+            () =>
+            {
+                read();
+                return true;
+            }
+        );
+
     private static byte[] Load(string path)
     {
         if (string.IsNullOrWhiteSpace(path) || path.Contains('\0'))
@@ -39,11 +49,17 @@ internal static class FileBytes
             throw new RequestException($"{path}: {ForeignFile.DescribeFolder(path)}");
         try
         {
+            // A pipe or a device says so too, and to open it would be to wait for whoever writes into it.
+            var target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
+            if (new FileInfo(target).Length == 0)
+                throw new RequestException($"{path}: is empty, or a pipe or a device, which is not read");
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            if (stream.Length == 0)
-                throw new RequestException($"{path}: is empty");
+            if (!stream.CanSeek)
+                throw new RequestException($"{path}: is a pipe or a device, which is not read");
             if (stream.Length > Array.MaxLength)
                 throw new WorkException($"{path}: has {stream.Length} bytes; checkpoints of up to 2 GiB are read");
+            Named(path, () => FileFront.Check(stream));
+            stream.Position = 0;
             var bytes = GC.AllocateUninitializedArray<byte>((int)stream.Length);
             stream.ReadExactly(bytes);
             return bytes;

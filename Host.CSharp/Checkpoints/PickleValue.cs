@@ -103,8 +103,11 @@ internal sealed class PickleSet(List<PickleValue> items) : PickleValue
 internal sealed class PickleGlobal(string module, string name) : PickleValue
 {
     private string? fullName;
+    private int? hash;
 
     public string FullName => fullName ??= $"{module}.{name}";
+
+    public int Hash => hash ??= FullName.GetHashCode();
 
     public string ShortName => name[(name.LastIndexOf('.') + 1)..];
 
@@ -144,7 +147,10 @@ internal sealed class PickleDict(bool takesState = false, bool stateIsItems = fa
     /// again and again would take more time than reading the file.</summary>
     private const int LongestKey = 1024;
 
-    private readonly List<KeyValuePair<PickleValue, PickleValue>> pairs = [];
+    private static readonly IReadOnlyList<KeyValuePair<PickleValue, PickleValue>> None = [];
+
+    // A byte of a pickle makes one of these: what it does not hold yet takes no memory.
+    private List<KeyValuePair<PickleValue, PickleValue>>? pairs;
     private Dictionary<PickleValue, int>? places;
 
     public bool TakesState => takesState;
@@ -154,16 +160,17 @@ internal sealed class PickleDict(bool takesState = false, bool stateIsItems = fa
     /// <summary>Attributes of the dictionary itself: a state dict's <c>_metadata</c>, for one.</summary>
     public PickleDict? Attributes { get; set; }
 
-    public IReadOnlyList<KeyValuePair<PickleValue, PickleValue>> Pairs => pairs;
+    public IReadOnlyList<KeyValuePair<PickleValue, PickleValue>> Pairs => pairs ?? None;
 
     public override string Kind => "a dictionary";
 
     public PickleValue? this[string key] =>
-        places is not null && places.TryGetValue(new PickleString(key), out var place) ? pairs[place].Value : null;
+        places is not null && places.TryGetValue(new PickleString(key), out var place) ? pairs![place].Value : null;
 
     public void Set(PickleValue key, PickleValue value)
     {
         places ??= new Dictionary<PickleValue, int>(ByScalar.Instance);
+        pairs ??= [];
         if (places.TryAdd(key, pairs.Count))
             pairs.Add(new(key, value));
         else
@@ -192,7 +199,7 @@ internal sealed class PickleDict(bool takesState = false, bool stateIsItems = fa
             {
                 PickleString { Value.Length: <= LongestKey } s => s.Hash,
                 PickleInt i => Hash(i.Value),
-                PickleGlobal g => g.FullName.GetHashCode(),
+                PickleGlobal g => g.Hash,
                 _ => RuntimeHelpers.GetHashCode(value),
             };
 

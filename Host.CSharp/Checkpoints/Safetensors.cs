@@ -84,15 +84,39 @@ public static class Safetensors
 
     internal static WeightFile Parse(ReadOnlyMemory<byte> file)
     {
-        if (file.Length < 8)
+        var length = HeaderLength(file.Span, file.Length);
+        var header = file.Slice(sizeof(long), length);
+        var data = file[(sizeof(long) + length)..];
+        return Read(
+            header,
+            json =>
+            {
+                var (content, metadata) = Describe(json, data.Length, data);
+                FileSeal.Check(file.Span, length, metadata);
+                return content;
+            }
+        );
+    }
+
+    /// <summary>The header's length, as the file's first eight bytes give it.</summary>
+    internal static int HeaderLength(ReadOnlySpan<byte> head, long fileLength)
+    {
+        if (head.Length < sizeof(long))
             throw new BrokenFileException("is too short to be a safetensors file");
-        var length = BinaryPrimitives.ReadUInt64LittleEndian(file.Span);
-        if (length > LongestHeader && length <= (ulong)(file.Length - 8))
-            throw new BrokenFileException($"has a header of {length} bytes; at most {LongestHeader} are read");
-        if (length > (ulong)(file.Length - 8))
-            throw new BrokenFileException($"claims a header of {length} bytes but has {file.Length} in all");
-        var header = file.Slice(8, (int)length);
-        var data = file[(8 + (int)length)..];
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(head);
+        if (length > (ulong)(fileLength - sizeof(long)))
+            throw new BrokenFileException($"claims a header of {length} bytes but has {fileLength} in all");
+        return length <= LongestHeader
+            ? (int)length
+            : throw new BrokenFileException($"has a header of {length} bytes; at most {LongestHeader} are read");
+    }
+
+    /// <summary>Checks a header alone: whether its tensors account for all bytes that follow it.</summary>
+    internal static void CheckHeader(ReadOnlyMemory<byte> header, long dataLength) =>
+        Read(header, json => Describe(json, dataLength, null));
+
+    private static T Read<T>(ReadOnlyMemory<byte> header, Func<JsonElement, T> describe)
+    {
         if (header.IsEmpty || header.Span[0] != '{' || !Utf8.IsValid(header.Span))
             throw new BrokenFileException("its header is not JSON in UTF-8");
         try
@@ -100,9 +124,7 @@ public static class Safetensors
             // Two of the same key would let two readers see two different files.
             var options = new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 8 };
             using var json = JsonDocument.Parse(header, options);
-            var (content, metadata) = Describe(json.RootElement, data);
-            FileSeal.Check(file.Span, (int)length, metadata);
-            return content;
+            return describe(json.RootElement);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -113,7 +135,8 @@ public static class Safetensors
 
     private static (WeightFile Content, Dictionary<string, string> Metadata) Describe(
         JsonElement header,
-        ReadOnlyMemory<byte> data
+        long dataLength,
+        ReadOnlyMemory<byte>? data
     )
     {
         var metadata = new Dictionary<string, string>();
@@ -131,8 +154,11 @@ public static class Safetensors
                     metadata.Add(item.Name, item.Value.ToString());
                 continue;
             }
-            var (tensor, type, range) = Tensor(entry.Name, Kind(entry.Value, JsonValueKind.Object, entry.Name), data);
+            var described = Kind(entry.Value, JsonValueKind.Object, entry.Name);
+            var (tensor, type, range) = Tensor(entry.Name, described, dataLength, data);
             ranges.Add(range);
+            if (data is null)
+                continue;
             if (tensor is not null)
                 tensors.Add(tensor);
             else
@@ -146,15 +172,16 @@ public static class Safetensors
                 throw new BrokenFileException($"its tensors overlap or leave a gap at byte {end}");
             end = range.End;
         }
-        if (end != data.Length)
-            throw new BrokenFileException($"its tensors need {end} bytes of data but {data.Length} are there");
+        if (end != dataLength)
+            throw new BrokenFileException($"its tensors need {end} bytes of data but {dataLength} are there");
         return (new WeightFile(tensors, metadata) { Strangers = strangers }, metadata);
     }
 
     private static (StoredTensor? Tensor, string Type, (long, long) Range) Tensor(
         string name,
         JsonElement entry,
-        ReadOnlyMemory<byte> data
+        long dataLength,
+        ReadOnlyMemory<byte>? data
     )
     {
         foreach (var field in entry.EnumerateObject())
@@ -164,7 +191,7 @@ public static class Safetensors
         var known = Array.FindIndex(Names, pair => pair.Name == dtypeName);
         var shape = Numbers(Field(entry, name, "shape"), name);
         var offsets = Numbers(Field(entry, name, "data_offsets"), name);
-        if (offsets.Length != 2 || offsets[0] > offsets[1] || offsets[1] > data.Length)
+        if (offsets.Length != 2 || offsets[0] > offsets[1] || offsets[1] > dataLength)
             throw new BrokenFileException($"tensor {Quoted.Of(name)} lies outside the file");
         // float8 and the like: where it is, not what it holds.
         if (known < 0)
@@ -172,7 +199,9 @@ public static class Safetensors
         var dtype = Names[known].DType;
         if (!dtype.TryByteCount(shape, out var bytes) || bytes != offsets[1] - offsets[0])
             throw new BrokenFileException($"tensor {Quoted.Of(name)} has a shape that does not fit its byte range");
-        var window = data.Slice((int)offsets[0], (int)bytes);
+        if (data is not { } content)
+            return (null, dtypeName, (offsets[0], offsets[1]));
+        var window = content.Slice((int)offsets[0], (int)bytes);
         try
         {
             return (new StoredTensor(name, dtype, shape, window), dtypeName, (offsets[0], offsets[1]));

@@ -22,11 +22,18 @@ internal static class TorchLegacy
     public static bool IsTar(ReadOnlySpan<byte> file) =>
         file.Length >= 262 && file.Slice(257, 5).SequenceEqual("ustar"u8);
 
+    /// <summary>The first pickle, which tells this format from other programs' pickles; the rest begins behind it.</summary>
+    public static int CheckMagic(ReadOnlyMemory<byte> file)
+    {
+        var (magic, end) = Pickle.Read(file, 0);
+        return magic is PickleInt { Value: var number } && number == Magic
+            ? end
+            : throw new BrokenFileException("is a pickle but not one of torch.save's: its magic number is missing");
+    }
+
     public static TorchContent Read(ReadOnlyMemory<byte> file)
     {
-        var (magic, at) = Pickle.Read(file, 0);
-        if (magic is not PickleInt { Value: var number } || number != Magic)
-            throw new BrokenFileException("is a pickle but not one of torch.save's: its magic number is missing");
+        var at = CheckMagic(file);
         (var protocol, at) = Pickle.Read(file, at);
         if (protocol is not PickleInt { Value: var version } || version != Protocol)
             throw new BrokenFileException($"has another protocol than torch.save's {Protocol}");

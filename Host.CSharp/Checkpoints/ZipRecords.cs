@@ -31,7 +31,8 @@ internal static class ZipRecords
     /// <summary>Every record by name, as windows on <paramref name="file"/>.</summary>
     public static Dictionary<string, ReadOnlyMemory<byte>> Open(ReadOnlyMemory<byte> file)
     {
-        var (start, length, count) = Directory(file.Span);
+        var (begin, length, count) = Directory(file.Span, 0);
+        var start = (int)begin;
         var entries = Entries(file.Span.Slice(start, length), count);
         if (ForeignFile.DescribeZip([.. entries.Select(entry => entry.Name)]) is { } foreign)
             throw new BrokenFileException(foreign);
@@ -55,7 +56,17 @@ internal static class ZipRecords
         return records;
     }
 
-    private static (int Start, int Length, int Count) Directory(ReadOnlySpan<byte> file)
+    /// <summary>Bytes at the end of a zip without a comment in which the place of its directory is told.</summary>
+    public const int TailLength = EndLength + LocatorLength + End64Length;
+
+    /// <summary>How many bytes the entries of a directory hold together.</summary>
+    public static long Content(ReadOnlySpan<byte> directory, int count) =>
+        Entries(directory, count).Sum(entry => (long)entry.Size);
+
+    /// <summary>Where the directory is.</summary>
+    /// <param name="file">The file, or the end of it.</param>
+    /// <param name="offset">Where in the file that begins.</param>
+    public static (long Start, int Length, int Count) Directory(ReadOnlySpan<byte> file, long offset)
     {
         var at = file.Length - EndLength;
         if (at < 0 || U32(file, at) != End || U16(file, at + 20) != 0)
@@ -73,7 +84,7 @@ internal static class ZipRecords
         if (wide >= End64Length && U32(file, wide) == Locator64)
         {
             at = wide - End64Length;
-            if (U64(file, wide + 8) != (ulong)at || U32(file, at) != End64)
+            if (U64(file, wide + 8) != (ulong)(offset + at) || U32(file, at) != End64)
                 throw Inconsistent();
             if (U64(file, at + 4) != End64Length - 12)
                 throw Inconsistent();
@@ -81,9 +92,10 @@ internal static class ZipRecords
             length = Wider(length, uint.MaxValue, U64(file, at + 40));
             start = Wider(start, uint.MaxValue, U64(file, at + 48));
         }
-        if (start > (ulong)at || length != (ulong)at - start || count > length / CentralLength)
+        var end = (ulong)(offset + at);
+        if (start > end || length != end - start || length > int.MaxValue || count > length / CentralLength)
             throw Inconsistent();
-        return ((int)start, (int)length, (int)count);
+        return ((long)start, (int)length, (int)count);
     }
 
     // The 64-bit form may repeat the narrow number or stand in for it, but not contradict it.

@@ -42,6 +42,8 @@ public static class PredictCommand
             rows.AddRange(
                 Predict(network, some, place == 0 ? pictures : Read(some), input, knowledge, request, output)
             );
+        if (rows.Any(row => row.Probabilities.Any(double.IsNaN)))
+            throw new WorkException($"'{trained.File}' predicts no numbers: its weights overflow");
         if (rows.Count == 0)
             throw new WorkException($"none of the {files.Count:N0} files can be read as a picture");
 

@@ -85,6 +85,8 @@ public static class TestCommand
         );
     }
 
+    /// <summary>What to test on. What the checkpoint says is a hint: it is shown, and followed only to what is there
+    /// already. Nothing is downloaded, and no folder is made, because a file says so.</summary>
     private static DataRequest DataFor(TestRequest request, TrainedModel trained)
     {
         if (request.SourceGiven)

@@ -52,6 +52,13 @@ public sealed class TrainingRun : IDisposable
             var plan = Models.Plan(_model, data.Train.Shape);
             _recipe = Training.Recipe(request.Data.Source, _model, request.Changes);
             var hyperParameters = Models.Describe(_model, _recipe);
+            // Before memory is taken for a network that a file describes.
+            if (saved is not null)
+                ModuleTensors.Compare(
+                    Models.StateTensors(plan),
+                    TrainedModel.Divide(saved.Checkpoint.Tensors).Weights,
+                    saved.Source
+                );
             _network = Owned(Models.Build(_model, plan, placement, _recipe.Seed));
             if (request.Init.Length > 0 && saved is null)
                 Initialise(request.Init);
@@ -133,6 +140,13 @@ public sealed class TrainingRun : IDisposable
             Math.Round(_throughput.ImagesPerSecond, 1),
             _request.FastDevRun ? null : report
         );
+        if (_watch.Diverged is { } late)
+            throw new WorkException(
+                $"training diverged: the {late.Metric} of step {late.Step} is {late.Loss}; try a lower --lr. "
+                    + $"The best epoch before is kept in {_best.File}"
+            );
+        if (results.FirstOrDefault(it => !double.IsFinite(it.Diagnosis.Metrics.Loss)) is { } none)
+            throw new WorkException($"the loss on {none.Name} is {none.Diagnosis.Metrics.Loss}: try a lower --lr");
         TrainingWords.After(_output, result, _early.WantsStop ? _early.Reason : null);
         return result;
     }

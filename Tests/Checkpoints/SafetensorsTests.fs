@@ -58,6 +58,12 @@ let tests =
             Expect.equal (written (drawn 3) (Map [ "a", "1"; "b", "2" ])) bytes "same bytes"
             Expect.equal (BitConverter.ToInt64(bytes, 0) % 8L) 0L "aligned"
 
+        testCase "a header as long as a pickle's first bytes say"
+        <| fun () ->
+            for length in [ 0x0280; 0x0380; 0x0480; 0x0580 ] do
+                let text = header "U8" "[1]" "[0,1]"
+                Expect.equal (read (file (text.PadRight length) [| 7uy |])).Tensors.Count 1 $"{length} bytes"
+
         testCase "metadata is kept"
         <| fun () ->
             let result = withFile (written [] (Map [ "format", "pt"; "x", "line\nbreak" ])) Safetensors.Read

@@ -2,6 +2,8 @@
 module Hybrid.Tests.Checkpoints.SmallNetwork
 
 open System
+open System.Collections.Generic
+open System.IO
 open Hybrid
 open Hybrid.Command
 open Hybrid.Host.Checkpoints
@@ -50,3 +52,38 @@ let readAs (weights: string) (bytes: byte[]) (remark: string -> unit) =
 
 /// The first number of the first weight that was read.
 let valueOf (trained: TrainedModel) = trained.Tensors[0].ToFloat32()[0]
+
+let private hyperParameters =
+    """{"model_name":"ResNet","model_hparams":{"num_classes":3,"num_blocks":[1],"c_hidden":[2]}}"""
+
+let private facts = [
+    "hyper_parameters", hyperParameters
+    "input", "3x32x32"
+    "classes", """["a","b","c"]"""
+    "normalisation", """{"Mean":[0.5,0.5,0.5],"Std":[0.2,0.2,0.2]}"""
+    "data", "shapes"
+]
+
+let private tensors (fill: TensorSpec -> StoredTensor) = specs.Value |> List.map fill |> List.toArray
+
+/// Weights of one value, and counts of nothing.
+let filled (value: float32) (spec: TensorSpec) =
+    let shape = spec.Dims |> List.map int64 |> List.toArray
+
+    if spec.Role = Role.NumBatchesTracked then
+        StoredTensor(spec.Key, DType.Int64, shape, ReadOnlyMemory(Array.zeroCreate 8))
+    else
+        StoredTensor(spec.Key, DType.Float32, shape, ReadOnlyMemory(floats (List.replicate (int spec.Elements) value)))
+
+let plain = filled 0.5f
+
+/// A checkpoint as Hybrid writes it, with some facts in other words.
+let written (fill: TensorSpec -> StoredTensor) (changes: (string * string) list) =
+    withFile [||] (fun path ->
+        let metadata = Dictionary(dict facts)
+
+        for key, value in changes do
+            metadata[key] <- value
+
+        Safetensors.Write(path, tensors fill, metadata)
+        File.ReadAllBytes path)
