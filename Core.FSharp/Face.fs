@@ -2,7 +2,9 @@ namespace Hybrid
 
 open System
 open System.Collections.Generic
+open System.Runtime.InteropServices
 open System.Text.Json.Nodes
+open System.Threading
 open TorchSharp
 open Hybrid.Command
 
@@ -18,12 +20,24 @@ module private Answers =
         | Ok value -> value
         | Error message -> raise (WrongRequestException message)
 
+    /// The same function, which refuses once it is cancelled.
+    let until (cancel: CancellationToken) (forward: torch.Tensor -> torch.Tensor) images =
+        cancel.ThrowIfCancellationRequested()
+        forward images
+
     /// The batches of a run; throws where there is not a whole one.
     let trainingFeed (recipe: Recipe) (network: TorchModule) (train: Dataset) normalisation : Feed =
         let feed = Recipe.feed recipe network.Weights.Placement normalisation train
 
-        if Batch.count recipe.DropLast feed > 0 then
+        let batches = Batch.count recipe.DropLast feed
+
+        if batches > 0 && recipe.Accumulate <= batches then
             feed
+        elif batches > 0 then
+            raise (
+                WrongRequestException
+                    $"--accumulate {recipe.Accumulate} gathers more than the {batches} batches that an epoch has: give at most {batches}"
+            )
         else
             raise (
                 WrongRequestException
@@ -167,23 +181,52 @@ type Training =
 
         new Fit(recipe, network, trainFeed, validationFeed, start)
 
-    /// Loss and hits of a network on images that it is not trained on, and where it goes wrong.
+    /// What is wrong with a place in a run over `train` that came from a file; null where nothing is. The place of a run
+    /// over other data than then (`changed`) says nothing about this data's epochs.
+    static member Fault(recipe: Recipe, train: Dataset, changed: bool, start: TrainingPosition) : string | null =
+        let batches =
+            if recipe.DropLast then
+                train.Count / recipe.BatchSize
+            else
+                (train.Count - 1) / recipe.BatchSize + 1
+
+        let steps = if changed then Int32.MaxValue else Recipe.stepsPerEpoch recipe batches
+        let images = if changed then Int32.MaxValue else train.Count
+
+        match TrainingPosition.check recipe steps images start with
+        | Ok() -> null
+        | Error message -> message
+
+    /// Loss and hits of a network on images that it is not trained on, and where it goes wrong. Ends within a batch when
+    /// it is cancelled.
     static member Diagnose
-        (network: TorchModule, data: Dataset, normalisation: Normalisation, batchSize: int)
-        : Diagnosis =
+        (
+            network: TorchModule,
+            data: Dataset,
+            normalisation: Normalisation,
+            batchSize: int,
+            [<Optional>] cancel: CancellationToken
+        ) : Diagnosis =
         let feed = Feed.plain data normalisation network.Weights.Placement batchSize
 
-        Inference.fastest network data.Count (fun forward -> Diagnosis.measure Objective.plain forward feed)
+        Inference.fastest network data.Count (fun forward ->
+            Diagnosis.measure Objective.plain (until cancel forward) feed)
 
     /// The place before the first step.
     static member Start: TrainingPosition = TrainingPosition.start
 
-    /// The `top` most probable classes of each image, in order.
+    /// The `top` most probable classes of each image, in order. Ends within a batch when it is cancelled.
     static member Predict
-        (network: TorchModule, images: Dataset, normalisation: Normalisation, top: int, batchSize: int)
-        : IReadOnlyList<Prediction> =
+        (
+            network: TorchModule,
+            images: Dataset,
+            normalisation: Normalisation,
+            top: int,
+            batchSize: int,
+            [<Optional>] cancel: CancellationToken
+        ) : IReadOnlyList<Prediction> =
         let feed = Feed.plain images normalisation network.Weights.Placement batchSize
-        Inference.fastest network images.Count (fun forward -> Predict.images top forward feed)
+        Inference.fastest network images.Count (fun forward -> Predict.images top (until cancel forward) feed)
 
     /// The first images, `count` at most, of the first batch that a run of `recipe` sees.
     static member Samples(recipe: Recipe, train: Dataset, count: int) : Samples = Samples.ofRun recipe train count
@@ -235,9 +278,14 @@ type Tuning =
 
     /// The curve of a sweep through the learning rates.
     static member Rates
-        (recipe: Recipe, network: TorchModule, train: Dataset, normalisation: Normalisation)
-        : IReadOnlyList<RatePoint> =
-        RateFinder.run RateFinder.sweep recipe network (trainingFeed recipe network train normalisation)
+        (
+            recipe: Recipe,
+            network: TorchModule,
+            train: Dataset,
+            normalisation: Normalisation,
+            [<Optional>] cancel: CancellationToken
+        ) : IReadOnlyList<RatePoint> =
+        RateFinder.run cancel RateFinder.sweep recipe network (trainingFeed recipe network train normalisation)
 
     /// The rate to train at; null where the curve is too short to tell.
     static member Suggestion(points: IReadOnlyList<RatePoint>) : Nullable<float> =

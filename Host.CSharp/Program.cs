@@ -4,10 +4,17 @@ using Hybrid.Command;
 using Hybrid.Host.Commands;
 using Hybrid.Host.Runtime;
 
+LastingWriter.Install();
 Interrupt.Listen();
-var here = Environment.CurrentDirectory;
+
+// What happens on a thread of somebody else's ends the process as well, but with a line instead of a core dump.
+AppDomain.CurrentDomain.UnhandledException += (_, unhandled) =>
+    Environment.Exit(Unexpected(unhandled.ExceptionObject as Exception));
+string? here = null;
 try
 {
+    here = Environment.CurrentDirectory;
+    GivenText.Check(args, here);
     return CommandLine.Read(args, Environment.GetEnvironmentVariable("HOME") ?? "") switch
     {
         Request.Train it => TrainCommand.Run(it.Item),
@@ -26,25 +33,40 @@ try
 }
 catch (OtherLibtorchException other)
 {
-    Environment.CurrentDirectory = here;
+    Environment.CurrentDirectory = here!;
     return new LibtorchContext(other.Folder).Run(args);
-}
-catch (Exception error) when (error is RequestException or WrongRequestException)
-{
-    return Fail(error.Message, 2);
-}
-catch (WorkException error)
-{
-    return Fail(error.Message, 1);
-}
-catch (Exception error) when (error is IOException or UnauthorizedAccessException or ExternalException)
-{
-    return Fail(error.Message.Split('\n')[0], 1);
 }
 catch (OperationCanceledException error) when (Interrupt.Asked)
 {
-    return Fail(error.Message, Interrupt.ExitCode);
+    // .NET's own words for it say nothing.
+    return Fail(error.CancellationToken == Interrupt.Token ? "interrupted" : error.Message, Interrupt.ExitCode);
 }
+catch (Exception error) when (Single(error) is RequestException or WrongRequestException)
+{
+    return Fail(Single(error).Message, 2);
+}
+catch (Exception error) when (Single(error) is WorkException)
+{
+    return Fail(Single(error).Message, 1);
+}
+catch (Exception error) when (here is null)
+{
+    return Fail($"the working folder is not there any more: {Line(error.Message)}", 1);
+}
+catch (Exception error) when (Single(error) is IOException or UnauthorizedAccessException or ExternalException)
+{
+    return Fail(Line(Single(error).Message), 1);
+}
+catch (Exception error)
+{
+    return Unexpected(Single(error));
+}
+
+// Threads that worked side by side fail together, mostly of the same thing.
+static Exception Single(Exception error) =>
+    error is AggregateException { InnerExceptions: [var first, ..] } ? Single(first) : error;
+
+static string Line(string message) => message.Split('\n')[0].TrimEnd('\r');
 
 static int Show(string text)
 {
@@ -57,3 +79,8 @@ static int Fail(string message, int code)
     Console.Error.WriteLine($"hybrid: {Printable.Message(message)}");
     return code;
 }
+
+static int Unexpected(Exception? error) =>
+    error is OutOfMemoryException or InsufficientMemoryException
+        ? Fail("there is too little memory for this", 1)
+        : Fail($"this should not have happened: {error?.GetType().Name}: {Line(error?.Message ?? "")}", 1);

@@ -78,6 +78,9 @@ let private processes = [
     Commands.RequestTests.tests
     Commands.TrainTests.tests
     Commands.StoredArgumentsTests.tests
+    Commands.SignalTests.tests
+    Commands.BrokenRunTests.tests
+    Commands.RunFolderTests.tests
     Commands.ResumeTests.tests
     Commands.TrialTests.tests
     Commands.PublishedTests.tests

@@ -83,12 +83,21 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
         }
 
     let shown = state.Average |> Option.defaultValue network
+    let mutable cancel = CancellationToken.None
+
+    let evaluate feed =
+        Inference.plain shown (fun forward ->
+            let forward images =
+                cancel.ThrowIfCancellationRequested()
+                forward images
+
+            Loop.measure Objective.plain forward (fun _ _ -> ()) feed)
 
     let validate epoch =
         seq {
             match validation with
             | Some feed ->
-                let metrics = Loop.evaluate Objective.plain shown feed
+                let metrics = evaluate feed
                 yield TrainingEvent.EpochValidated(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)
                 yield! diverged epoch (state.Step - 1L) "val_loss" metrics.Loss
             | None -> ()
@@ -137,6 +146,12 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
     member _.Network = shown
 
     member _.StepsPerEpoch = stepsPerEpoch
+
+    /// Ends a validation that is under way, by an exception of the token: the run is then where the epoch's last step left
+    /// it. Between two events the reader may stop by itself.
+    member _.Cancel
+        with get () = cancel
+        and set token = cancel <- token
 
     /// No step is made after this one: what is left is to end the epoch, validation included, and the run.
     member _.Stop() = lastStep <- state.Step

@@ -42,6 +42,30 @@ module TrainingPosition =
 
     let start: TrainingPosition = { Epoch = 0; Batch = 0; Step = 0L; OptimizerSteps = 0L; Sums = Sums.zero }
 
+    /// Whether a run whose epochs have `stepsPerEpoch` steps on `images` images can be there. Epochs may have been cut
+    /// short, each after a step at least.
+    let check (recipe: Recipe) stepsPerEpoch (images: int) (position: TrainingPosition) : Result<unit, string> =
+        let whole = int64 position.Epoch * int64 stepsPerEpoch + int64 position.Batch
+
+        let within name (value: int64) least most rest =
+            if value >= least && value <= most then
+                rest ()
+            else
+                Error $"{name} is {value}, expected a number from {least} to {most}"
+
+        let mostSteps = if recipe.MaxSteps > 0L then min recipe.MaxSteps whole else whole
+
+        within "the epoch" position.Epoch 0L recipe.Epochs
+        <| fun () ->
+            let lastBatch = if position.Epoch = recipe.Epochs then 0 else stepsPerEpoch
+
+            within "the place in the epoch" position.Batch 0L lastBatch
+            <| fun () ->
+                within "the step" position.Step (int64 position.Epoch + int64 position.Batch) mostSteps
+                <| fun () ->
+                    within "the optimiser's step" position.OptimizerSteps position.Step position.Step
+                    <| fun () -> within "the number of images" position.Sums.Count 0L images Ok
+
 [<RequireQualifiedAccess>]
 module Loop =
 

@@ -1,6 +1,7 @@
 namespace Hybrid
 
 open System
+open System.Threading
 open TorchSharp
 
 /// A test of learning rates: one step at each, from the first to the last in equal factors. Smith, "Cyclical Learning
@@ -78,8 +79,14 @@ module RateFinder =
             Some inner[Array.init count slope |> Array.indexed |> Array.minBy snd |> fst].Rate
 
     /// Trains a network through a sweep on the batches of a feed, as the recipe would but for the rate. The network is
-    /// of no use afterwards.
-    let run (sweep: RateSweep) (recipe: Recipe) (network: TorchModule) (feed: Feed) : RatePoint array =
+    /// of no use afterwards. Ends within a step when it is cancelled, by an exception.
+    let run
+        (cancel: CancellationToken)
+        (sweep: RateSweep)
+        (recipe: Recipe)
+        (network: TorchModule)
+        (feed: Feed)
+        : RatePoint array =
         let perEpoch = Batch.count recipe.DropLast feed
         let mutable state = Loop.start recipe network perEpoch
 
@@ -90,6 +97,7 @@ module RateFinder =
             |> Seq.concat
             |> Seq.mapi (fun step batch ->
                 use batch = batch
+                cancel.ThrowIfCancellationRequested()
                 let next, metrics = Loop.step (at step) network state [ batch ]
                 use metrics = metrics
                 state <- next

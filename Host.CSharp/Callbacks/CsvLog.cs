@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Hybrid.Host.Checkpoints;
+using Hybrid.Host.Logs;
 
 namespace Hybrid.Host.Callbacks;
 
@@ -9,36 +11,27 @@ namespace Hybrid.Host.Callbacks;
 /// </summary>
 public sealed class CsvLog : ICallback, IStateful, IDisposable
 {
-    private readonly StreamWriter _file;
+    private readonly TableFile _file;
     private readonly string[] _columns;
     private readonly string _rate;
     private readonly LearningRateMonitor _monitor;
 
     /// <param name="optimizer">Its name in the column of the learning rate.</param>
     /// <param name="monitor">When the rate is logged; null for once an epoch.</param>
-    public CsvLog(string path, string optimizer, LearningRateMonitor? monitor = null)
+    /// <param name="warn">Told where the file of a run that is taken up again is not as it was left.</param>
+    public CsvLog(string path, string optimizer, LearningRateMonitor? monitor = null, Action<string>? warn = null)
     {
         (_rate, _monitor) = ($"lr-{optimizer}", monitor ?? new());
         _columns = ["epoch", "step", "train_loss", "train_acc", "val_loss", "val_acc", _rate];
         Array.Sort(_columns, StringComparer.Ordinal);
-        // An older file is that of the same run, which goes on.
-        var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read);
-        file.Seek(0, SeekOrigin.End);
-        _file = new StreamWriter(file) { NewLine = "\n" };
-        if (file.Length == 0)
-            _file.WriteLine(string.Join(',', _columns));
-        _file.Flush();
+        _file = new TableFile(path, _columns, warn);
     }
 
     public string Name => "csv_log";
 
-    public JsonObject Save() => new() { ["length"] = _file.BaseStream.Length };
+    public JsonObject Save() => _file.Save();
 
-    public void Restore(JsonObject saved)
-    {
-        _file.BaseStream.SetLength(saved["length"]!.GetValue<long>());
-        _file.BaseStream.Seek(0, SeekOrigin.End);
-    }
+    public void Restore(JsonObject saved) => _file.Restore(new StoredFields(saved));
 
     public void On(TrainingEvent happened)
     {
@@ -68,8 +61,6 @@ public sealed class CsvLog : ICallback, IStateful, IDisposable
         Set("step", step.ToString(CultureInfo.InvariantCulture));
         foreach (var (column, value) in values)
             Set(column, value.ToString("R", CultureInfo.InvariantCulture));
-        _file.WriteLine(string.Join(',', fields));
-        // A run may end at any moment: what is logged is in the file.
-        _file.Flush();
+        _file.Row(fields);
     }
 }

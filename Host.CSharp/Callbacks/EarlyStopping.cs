@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
+using Hybrid.Host.Checkpoints;
 
 namespace Hybrid.Host.Callbacks;
 
@@ -24,8 +25,8 @@ public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback, IStat
 
     public void Restore(JsonObject saved)
     {
-        _best = double.Parse(saved["best"]!.GetValue<string>(), CultureInfo.InvariantCulture);
-        _waited = saved["waited"]!.GetValue<int>();
+        var stored = new StoredFields(saved);
+        (_best, _waited) = (stored.NumberAsText("best"), (int)stored.Whole("waited", 0, int.MaxValue));
     }
 
     protected override void OnEpoch(EpochMetrics metrics)

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using Hybrid.Host.Checkpoints;
+using Hybrid.Host.Logs;
 
 namespace Hybrid.Host.Callbacks;
 
@@ -10,39 +12,45 @@ namespace Hybrid.Host.Callbacks;
 /// </summary>
 public sealed class EpochCsv : EpochCallback, IStateful, IDisposable
 {
-    private readonly StreamWriter _file;
+    private readonly TableFile _file;
     private readonly Stopwatch _clock = new();
     private double _rate;
     private double _secondsBefore;
 
-    public EpochCsv(string path, string optimizer)
+    /// <param name="warn">Told where the file of a run that is taken up again is not as it was left.</param>
+    public EpochCsv(string path, string optimizer, Action<string>? warn = null)
     {
-        // An older file is that of the same run, which goes on.
-        var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.Read);
-        file.Seek(0, SeekOrigin.End);
-        _file = new StreamWriter(file) { NewLine = "\n" };
-        if (file.Length == 0)
-            Row("epoch", "step", $"lr-{optimizer}", "train_loss", "train_acc", "val_loss", "val_acc", "seconds");
+        string[] columns =
+        [
+            "epoch",
+            "step",
+            $"lr-{optimizer}",
+            "train_loss",
+            "train_acc",
+            "val_loss",
+            "val_acc",
+            "seconds",
+        ];
+        _file = new TableFile(path, columns, warn);
     }
 
     public string Name => "epoch_csv";
 
     private double Seconds => _secondsBefore + _clock.Elapsed.TotalSeconds;
 
-    public JsonObject Save() =>
-        new()
-        {
-            ["length"] = _file.BaseStream.Length,
-            ["rate"] = _rate,
-            ["seconds"] = Seconds,
-        };
+    public JsonObject Save()
+    {
+        var saved = _file.Save();
+        saved["rate"] = _rate;
+        saved["seconds"] = Seconds;
+        return saved;
+    }
 
     public void Restore(JsonObject saved)
     {
-        _file.BaseStream.SetLength(saved["length"]!.GetValue<long>());
-        _file.BaseStream.Seek(0, SeekOrigin.End);
-        _rate = saved["rate"]!.GetValue<double>();
-        _secondsBefore = saved["seconds"]!.GetValue<double>();
+        var stored = new StoredFields(saved);
+        (_rate, _secondsBefore) = (stored.Number("rate"), stored.Number("seconds"));
+        _file.Restore(stored);
     }
 
     public override void On(TrainingEvent happened)
@@ -63,7 +71,7 @@ public sealed class EpochCsv : EpochCallback, IStateful, IDisposable
     public void Dispose() => _file.Dispose();
 
     protected override void OnEpoch(EpochMetrics metrics) =>
-        Row(
+        _file.Row(
             metrics.Epoch.ToString(CultureInfo.InvariantCulture),
             metrics.Step.ToString(CultureInfo.InvariantCulture),
             Number(_rate),
@@ -76,11 +84,4 @@ public sealed class EpochCsv : EpochCallback, IStateful, IDisposable
 
     private static string Number(double value) =>
         double.IsNaN(value) ? "" : value.ToString("R", CultureInfo.InvariantCulture);
-
-    private void Row(params ReadOnlySpan<string> fields)
-    {
-        _file.WriteLine(string.Join(',', fields));
-        // A run may end at any moment: what is logged is in the file.
-        _file.Flush();
-    }
 }

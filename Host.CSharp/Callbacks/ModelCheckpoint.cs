@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
+using Hybrid.Host.Checkpoints;
 
 namespace Hybrid.Host.Callbacks;
 
@@ -9,12 +10,14 @@ namespace Hybrid.Host.Callbacks;
 /// epochs. A newcomer has to be strictly better than the worst that is kept, which then goes.
 /// </summary>
 /// <param name="count">How many to keep: -1 for all, 0 for none.</param>
+/// <param name="warn">Told where a checkpoint of a run that is taken up again is gone.</param>
 /// <param name="write">Writes the checkpoint of this moment, which is the end of the epoch, to a file.</param>
 public sealed class ModelCheckpoint(
     MonitorRequest monitor,
     int count,
     string folder,
-    Action<string, EpochMetrics> write
+    Action<string, EpochMetrics> write,
+    Action<string>? warn = null
 ) : EpochCallback, IStateful, IDisposable
 {
     /// <summary>In the order in which they came.</summary>
@@ -33,17 +36,45 @@ public sealed class ModelCheckpoint(
 
     public JsonObject Save() => new() { ["kept"] = JsonSerializer.SerializeToNode(_kept, EpochMetrics.Json) };
 
-    /// <remarks>What came later is deleted; what is gone is kept no longer.</remarks>
+    /// <remarks>What is gone is kept no longer.</remarks>
     public void Restore(JsonObject saved)
     {
+        var kept = Read(saved);
+        if (count > 0 && kept.Count > count)
+            throw new BrokenFileException($"it keeps {kept.Count} epochs, expected at most {count}");
         _kept.Clear();
-        _kept.AddRange(saved["kept"].Deserialize<EpochMetrics[]>(EpochMetrics.Json)!);
-        if (count != 0)
-            _kept.RemoveAll(it => !System.IO.File.Exists(FileOf(it)));
-        var later = Directory.GetFiles(folder, "epoch=*-step=*.safetensors").Except(_kept.Select(FileOf));
-        foreach (var file in later)
+        _kept.AddRange(kept);
+        if (count == 0)
+            return;
+        foreach (var it in kept.Where(it => !System.IO.File.Exists(FileOf(it))))
+        {
+            warn?.Invoke($"'{FileOf(it)}', one of the best so far, is gone: the best is chosen among the others");
+            _kept.Remove(it);
+        }
+    }
+
+    /// <summary>Deletes the checkpoints that a later state of the run knows of and this one does not. Others are not the
+    /// run's.</summary>
+    /// <param name="later">What the callback remembered then.</param>
+    public void Undo(JsonObject later)
+    {
+        foreach (var file in Read(later).Select(FileOf).Except(_kept.Select(FileOf)))
             System.IO.File.Delete(file);
     }
+
+    private static List<EpochMetrics> Read(JsonObject saved) =>
+        [
+            .. new StoredFields(saved)
+                .Items("kept")
+                .Select(it => new EpochMetrics(
+                    (int)it.Whole("Epoch", 0, int.MaxValue),
+                    it.Whole("Step", 0, long.MaxValue - 1),
+                    it.NumberAsText("TrainLoss"),
+                    it.NumberAsText("TrainAccuracy"),
+                    it.NumberAsText("ValLoss"),
+                    it.NumberAsText("ValAccuracy")
+                )),
+        ];
 
     public override void On(TrainingEvent happened)
     {
@@ -77,7 +108,8 @@ public sealed class ModelCheckpoint(
 
     private void DeleteDoomed()
     {
-        foreach (var file in _doomed)
+        // A folder that was removed meanwhile holds none of them, which whoever saves the run says.
+        foreach (var file in _doomed.Where(System.IO.File.Exists))
             System.IO.File.Delete(file);
         _doomed.Clear();
     }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Hybrid.Host.Checkpoints;
 using Hybrid.Host.Logs;
 
 namespace Hybrid.Host.Callbacks;
@@ -25,30 +26,45 @@ public sealed class TensorBoardLog(
     private readonly EventFile _file = new(folder);
     private readonly string _rate = $"lr-{optimizer}";
     private readonly LearningRateMonitor _monitor = monitor ?? new();
+    private readonly HashSet<string> _own = [];
     private bool _resumed;
+    private bool _known;
     private bool _started;
     private bool _validates;
     private bool _complete;
 
     public string Name => "tensorboard_log";
 
-    /// <summary>How long each of the run's files is: the first, and one more for each time it was taken up again.</summary>
+    /// <summary>Names of files that an earlier process had begun when it was killed.</summary>
+    public IReadOnlyList<string> LeftBehind { get; init; } = [];
+
+    /// <summary>The file that this process writes.</summary>
+    public string File => _file.Path;
+
+    /// <summary>How long each of the run's files is: the first, and one more for each time it was taken up again. They are
+    /// on the disk when this returns.</summary>
     public JsonObject Save()
     {
+        _file.Sync();
         var lengths = new JsonObject();
-        foreach (var file in Earlier())
+        foreach (var file in Earlier().Where(file => _own.Contains(file.Name)))
             lengths[file.Name] = file.Length;
         lengths[Path.GetFileName(_file.Path)] = _file.Length;
+        _known = true;
         return lengths;
     }
 
     public void Restore(JsonObject saved)
     {
         _resumed = true;
+        var stored = new StoredFields(saved);
         foreach (var file in Earlier())
-            if (saved[file.Name] is { } length)
-                RecordFile.Cut(file.FullName, length.GetValue<long>());
-            else
+            if (saved.ContainsKey(file.Name))
+            {
+                RecordFile.Cut(file.FullName, stored.Whole(file.Name, 0, long.MaxValue));
+                _own.Add(file.Name);
+            }
+            else if (LeftBehind.Contains(file.Name))
                 file.Delete();
     }
 
@@ -84,12 +100,15 @@ public sealed class TensorBoardLog(
         _complete = happened is TrainingEvent.EpochEnded or TrainingEvent.FitEnded;
     }
 
-    /// <summary>Closes the file, after a word on how the run went.</summary>
+    /// <summary>Closes the file, after a word on how the run went. What no saved state knows of will be done again: it is
+    /// not left to be read twice.</summary>
     public void Dispose()
     {
         if (_started || _resumed)
             _file.Value(0, HparamsSession.End(_complete));
         _file.Dispose();
+        if (_resumed && !_known && !_complete && System.IO.File.Exists(_file.Path))
+            System.IO.File.Delete(_file.Path);
     }
 
     private FileInfo[] Earlier() =>

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Callbacks;
@@ -9,6 +10,7 @@ namespace Hybrid.Host.Callbacks;
 public sealed class TrainingWatch
 {
     private readonly IReadOnlyList<ICallback> _callbacks;
+    private JsonObject? _beforeEnd;
 
     /// <param name="callbacks">In the order in which they are told.</param>
     /// <exception cref="ArgumentException">Two that remember something go by one name.</exception>
@@ -32,6 +34,9 @@ public sealed class TrainingWatch
     /// <summary>Where the loss stopped being a number, if it did.</summary>
     public TrainingEvent.Diverged? Diverged { get; private set; }
 
+    /// <summary>What they remember of the place that the run is at.</summary>
+    public JsonObject Memories => _beforeEnd ?? Remember();
+
     private bool WantsStop => _callbacks.Any(callback => callback.WantsStop);
 
     public void Follow(Fit run)
@@ -39,20 +44,33 @@ public sealed class TrainingWatch
         // One that had ended the run, and was put back, has not changed its mind.
         if (WantsStop)
             run.Stop();
-        foreach (var happened in run)
+        try
         {
-            Count(happened);
-            foreach (var callback in _callbacks)
-                callback.On(happened);
-            // Only between steps or epochs is the run at a place that it can be taken up from.
-            if (happened is not (TrainingEvent.StepEnded or TrainingEvent.EpochEnded))
-                continue;
-            if (Interrupt.Asked)
-                return;
-            if (WantsStop)
-                run.Stop();
+            foreach (var happened in run)
+            {
+                Count(happened);
+                // A validation that is broken off is done again, with all that the end of an epoch tells.
+                if (happened is TrainingEvent.EpochTrained)
+                    _beforeEnd = Remember();
+                foreach (var callback in _callbacks)
+                    callback.On(happened);
+                // Only between steps or epochs is the run at a place that it can be taken up from.
+                if (happened is not (TrainingEvent.StepEnded or TrainingEvent.EpochEnded))
+                    continue;
+                if (Interrupt.Asked)
+                    return;
+                if (WantsStop)
+                    run.Stop();
+            }
+        }
+        catch (OperationCanceledException) when (Interrupt.Asked)
+        {
+            // In a validation: the run is where its epoch's last step left it.
         }
     }
+
+    private JsonObject Remember() =>
+        new(Stateful.Select(it => KeyValuePair.Create<string, JsonNode?>(it.Name, it.Save())));
 
     private void Count(TrainingEvent happened)
     {
@@ -62,7 +80,7 @@ public sealed class TrainingWatch
                 Steps = e.Step + 1;
                 break;
             case TrainingEvent.EpochEnded e:
-                Epochs = e.Epoch + 1;
+                (Epochs, _beforeEnd) = (e.Epoch + 1, null);
                 break;
             case TrainingEvent.Diverged e:
                 Diverged = e;

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Checkpoints;
@@ -6,7 +7,7 @@ namespace Hybrid.Host.Checkpoints;
 /// Files that are there in whole or not at all: written beside the target, flushed to the disk, then renamed over
 /// it. An interrupted write leaves the previous file as it was.
 /// </summary>
-public static class AtomicFile
+public static partial class AtomicFile
 {
     /// <summary>Writes <paramref name="path"/>, creating its folder where needed.</summary>
     /// <param name="path">The file to write or replace.</param>
@@ -41,8 +42,13 @@ public static class AtomicFile
     {
         if (Directory.Exists(folder))
             foreach (var left in Directory.GetFiles(folder, ".*.tmp"))
-                Forget(left);
+                if (Temporary().IsMatch(Path.GetFileName(left)))
+                    Forget(left);
     }
+
+    /// <summary>The name of a file that is being written, and of no other.</summary>
+    [GeneratedRegex(@"^\..+\.[0-9a-f]{32}\.tmp$")]
+    private static partial Regex Temporary();
 
     private static void Forget(string temporary)
     {

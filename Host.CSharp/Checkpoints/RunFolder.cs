@@ -1,7 +1,9 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
+using Hybrid.Host.Logs;
 using Hybrid.Host.Runtime;
 using YamlDotNet.Serialization;
 
@@ -9,7 +11,7 @@ namespace Hybrid.Host.Checkpoints;
 
 /// <summary>
 /// The folder of one run, <c>ROOT/version_N</c>, laid out as Lightning's users know it. Gone again if the run came to
-/// nothing.
+/// nothing; one that holds a checkpoint stays, whatever happened.
 /// </summary>
 public sealed class RunFolder : IDisposable
 {
@@ -17,9 +19,20 @@ public sealed class RunFolder : IDisposable
     public const string DefaultRoot = "runs";
 
     private const string Prefix = "version_";
+    private const string HyperParameters = "hparams.yaml";
+    private const string ReportName = "report.html";
+    private const int MostTries = 1000;
+
+    /// <summary>What file systems take, in bytes of UTF-8, with room for the names of a run's own files.</summary>
+    private const int LongestName = 255;
+
+    private const int LongestPath = 4095 - 200;
+
     private readonly FreshFolders _parents;
+    private RunLock? _lock;
     private bool _kept;
-    private bool _passing;
+    private bool _fresh;
+    private bool _worthless;
 
     private RunFolder(string root, FreshFolders parents) => (Root, _parents) = (root, parents);
 
@@ -38,15 +51,20 @@ public sealed class RunFolder : IDisposable
     /// <exception cref="RequestException">Nothing can be written there.</exception>
     public static RunFolder Create(string root)
     {
+        CheckLength(root);
         try
         {
             var parents = FreshFolders.Before(root);
             var parent = Directory.CreateDirectory(root);
             var next = parent.EnumerateDirectories(Prefix + "*").Select(Version).DefaultIfEmpty(-1).Max() + 1;
             // Two runs may start at once: whoever makes the marker file in a folder first owns it.
-            while (!TryClaim(Path.Combine(parent.FullName, Prefix + next)))
-                next++;
-            return new RunFolder(Path.Combine(parent.FullName, Prefix + next), parents);
+            for (var tries = 0; !TryClaim(Path.Combine(parent.FullName, Prefix + next)); tries++, next++)
+                if (tries >= MostTries)
+                    throw new IOException($"{MostTries} folders in turn were taken by other runs");
+            var folder = new RunFolder(Path.Combine(parent.FullName, Prefix + next), parents);
+            folder._fresh = true;
+            folder.Hold();
+            return folder;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -58,7 +76,7 @@ public sealed class RunFolder : IDisposable
     public static RunFolder Passing()
     {
         var folder = Create(Path.Combine(Path.GetTempPath(), $"hybrid-{Guid.NewGuid():N}"));
-        folder._passing = true;
+        folder._worthless = true;
         return folder;
     }
 
@@ -123,19 +141,89 @@ public sealed class RunFolder : IDisposable
             if (limit >= 0)
                 all[key] = limit;
         var yaml = new SerializerBuilder().Build().Serialize(Plain(all)!);
-        File.WriteAllText(Path.Combine(Root, "hparams.yaml"), yaml.ReplaceLineEndings("\n"));
+        File.WriteAllText(Path.Combine(Root, HyperParameters), yaml.ReplaceLineEndings("\n"));
     }
 
     /// <summary>The run has something to show: its folder stays.</summary>
     public void Keep() => _kept = true;
 
+    /// <summary>What this run has saved leads nowhere: its loss stopped being a number before an epoch was over. Unless an earlier process
+    /// began the run, its folder goes.</summary>
+    public void Discard() => _worthless = _fresh;
+
+    /// <summary>From now on no other process writes here.</summary>
+    /// <exception cref="RequestException">One does already.</exception>
+    public void Hold() => _lock ??= RunLock.Take(Root);
+
+    /// <summary>Names of files that a process had begun here when it was killed, and that no saved state knows of.</summary>
+    public IReadOnlyList<string> LeftBehind => _lock?.LeftBehind ?? [];
+
+    /// <summary>A file is begun here that no saved state knows of yet.</summary>
+    public void Note(string file) => _lock?.Note(Path.GetFileName(file));
+
+    /// <summary>To be asked before anything is saved: what is written to a folder that is gone would make it anew, without
+    /// what was in it.</summary>
+    /// <exception cref="WorkException">The folder was removed, moved, or made anew by somebody else.</exception>
+    public void CheckThere()
+    {
+        if (!File.Exists(Metrics) || _lock is { IsLost: true })
+            throw new WorkException(
+                $"the run's folder '{Root}' was removed or moved while the run went on: it ends here"
+            );
+    }
+
     public void Dispose()
     {
-        if ((!_kept || _passing) && Directory.Exists(Root))
-        {
-            Directory.Delete(Root, recursive: true);
-            _parents.RemoveEmpty();
-        }
+        var stays = !_worthless && (_kept || HoldsCheckpoint);
+        if (!stays)
+            RemoveOwn();
+        _lock?.Dispose();
+        if (stays)
+            return;
+        RemoveIfEmpty(Checkpoints);
+        RemoveIfEmpty(Root);
+        _parents.RemoveEmpty();
+    }
+
+    private bool HoldsCheckpoint =>
+        Directory.Exists(Checkpoints) && Directory.EnumerateFiles(Checkpoints, "*.safetensors").Any();
+
+    /// <summary>Removes what a run writes, and nothing that somebody else has put beside it.</summary>
+    private void RemoveOwn()
+    {
+        if (!Directory.Exists(Root))
+            return;
+        foreach (var name in new[] { HyperParameters, "metrics.csv", "epochs.csv", ReportName })
+            File.Delete(Path.Combine(Root, name));
+        foreach (var log in EventFile.In(Root).ToList())
+            log.Delete();
+        if (!Directory.Exists(Checkpoints))
+            return;
+        AtomicFile.Sweep(Checkpoints);
+        if (_worthless)
+            foreach (var file in Directory.GetFiles(Checkpoints, "*.safetensors"))
+                File.Delete(file);
+    }
+
+    private static void RemoveIfEmpty(string folder)
+    {
+        if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any())
+            Directory.Delete(folder);
+    }
+
+    /// <summary>A path that is too long for its files would be found out one folder after the other.</summary>
+    private static void CheckLength(string root)
+    {
+        var path = Path.GetFullPath(root);
+        var name = path.Split(Path.DirectorySeparatorChar).MaxBy(Encoding.UTF8.GetByteCount)!;
+        if (Encoding.UTF8.GetByteCount(name) > LongestName)
+            throw new RequestException(
+                $"--out names a folder of {Encoding.UTF8.GetByteCount(name)} bytes, expected at most {LongestName}: {Quoted.Plain(name, 40)}"
+            );
+        if (Encoding.UTF8.GetByteCount(path) > LongestPath)
+            throw new RequestException(
+                $"--out is a path of {Encoding.UTF8.GetByteCount(path)} bytes, expected at most {LongestPath}"
+            );
     }
 
     private static int Version(DirectoryInfo folder) =>
@@ -146,12 +234,13 @@ public sealed class RunFolder : IDisposable
     private static bool TryClaim(string folder)
     {
         Directory.CreateDirectory(folder);
+        var path = Path.Combine(folder, HyperParameters);
         try
         {
-            using var marker = new FileStream(Path.Combine(folder, "hparams.yaml"), FileMode.CreateNew);
+            using var marker = new FileStream(path, FileMode.CreateNew);
             return true;
         }
-        catch (IOException)
+        catch (IOException) when (File.Exists(path))
         {
             return false;
         }

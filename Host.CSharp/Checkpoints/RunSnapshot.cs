@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using Hybrid.Command;
 using Hybrid.Host.Callbacks;
 using Hybrid.Host.Data;
+using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Checkpoints;
 
@@ -31,17 +32,19 @@ public sealed class RunSnapshot(
     /// Writes the weights, what the optimiser and the callbacks remember, and the place in the run. A state whose loss
     /// is no number is good for nothing: it is not written.
     /// </summary>
-    public void WriteState(string path, IEnumerable<IStateful> callbacks)
+    /// <param name="memories">What the callbacks remember of that place, by their names.</param>
+    /// <returns>Whether it was written.</returns>
+    public bool WriteState(string path, JsonObject memories)
     {
         var position = fit.Position;
         if (!double.IsFinite(position.Sums.Loss))
-            return;
+            return false;
         var state = new RunState(
             request.Arguments,
             Environment.CurrentDirectory,
             TorchSharp.torch.get_num_threads(),
             RunPosition.Of(position),
-            new JsonObject(callbacks.Select(it => KeyValuePair.Create<string, JsonNode?>(it.Name, it.Save()))),
+            memories,
             data
         );
         var moments = fit.OptimizerTensors.Select(pair =>
@@ -56,10 +59,14 @@ public sealed class RunSnapshot(
             trainedOn,
             [.. Facts(position.Epoch, position.Step), state.ToMetadata()]
         );
+        return true;
     }
 
     /// <summary>Puts back what <see cref="WriteState"/> wrote, but for the place, which a run begins with.</summary>
-    public void Restore(SavedRun saved, IEnumerable<IStateful> callbacks)
+    /// <param name="needed">Callbacks without whose memory the run is another one; what the others never stored is left.
+    /// </param>
+    /// <exception cref="WorkException">The state is not one of this run.</exception>
+    public void Restore(SavedRun saved, IEnumerable<IStateful> callbacks, Func<IStateful, bool> needed)
     {
         var (moments, weights) = TrainedModel.Divide(saved.Checkpoint.Tensors);
         ModuleTensors.Write(fit.Network, weights, saved.Source);
@@ -69,7 +76,34 @@ public sealed class RunSnapshot(
             view.Dispose();
         foreach (var callback in callbacks)
             if (saved.State.Callbacks[callback.Name] is JsonObject memory)
-                callback.Restore(memory);
+                Restore(callback, memory, saved.Source);
+            else if (needed(callback))
+                throw new WorkException($"'{saved.Source}': its state of a run lacks what {callback.Name} remembers");
+    }
+
+    /// <summary>Whatever a callback cannot make sense of came from the file.</summary>
+    private static void Restore(IStateful callback, JsonObject memory, string file)
+    {
+        try
+        {
+            callback.Restore(memory);
+        }
+        catch (Exception error)
+            when (error
+                    is BrokenFileException
+                        or InvalidOperationException
+                        or FormatException
+                        or OverflowException
+                        or NullReferenceException
+                        or ArgumentException
+                        or System.Text.Json.JsonException
+            )
+        {
+            throw new WorkException(
+                $"'{file}': what {callback.Name} remembered is broken: {Quoted.Plain(error.Message)}",
+                error
+            );
+        }
     }
 
     private static Dictionary<string, string> Facts(int epoch, long steps) =>

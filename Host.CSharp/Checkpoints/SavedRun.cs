@@ -4,8 +4,11 @@ using Hybrid.Host.Runtime;
 namespace Hybrid.Host.Checkpoints;
 
 /// <summary>A run that can be taken up again.</summary>
+/// <param name="Folder">Held by this process.</param>
 /// <param name="Source">The file that its state was read from.</param>
-public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkpoint, RunState State)
+/// <param name="Latest">The run's last state, where that is another one.</param>
+public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkpoint, RunState State, RunState? Latest)
+    : IDisposable
 {
     /// <summary>Finds a run by one of its checkpoints, its folder, or a folder above that, and reads the state: the
     /// checkpoint's, else the last.</summary>
@@ -14,10 +17,39 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
     public static SavedRun Find(string place)
     {
         var folder = File.Exists(place) ? RunFolder.Around(place) : RunFolder.Find(place);
-        var path = File.Exists(place) ? Path.GetFullPath(place) : folder.Last;
-        AtomicFile.Sweep(folder.Checkpoints);
-        var file = CheckpointFile.Read(path);
-        return new SavedRun(folder, path, file, RunState.Read(path, file));
+        try
+        {
+            RegularFile.RefuseLink(folder.Checkpoints);
+            // Before anything is read or swept away: another process may be at work here.
+            folder.Hold();
+            var path = File.Exists(place) ? Path.GetFullPath(place) : folder.Last;
+            AtomicFile.Sweep(folder.Checkpoints);
+            var file = CheckpointFile.Read(path);
+            return new SavedRun(folder, path, file, RunState.Read(path, file), FindLatest(folder, path));
+        }
+        catch
+        {
+            folder.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose() => Folder.Dispose();
+
+    /// <summary>The run's last state, where another one is gone back to: it knows which files came later.</summary>
+    private static RunState? FindLatest(RunFolder folder, string source)
+    {
+        if (source == folder.Last || !File.Exists(folder.Last))
+            return null;
+        try
+        {
+            return RunState.Read(folder.Last, CheckpointFile.Read(folder.Last));
+        }
+        catch (WorkException)
+        {
+            // It may be what is gone back from.
+            return null;
+        }
     }
 
     /// <summary>What the run was started with, to be computed on a machine of which the folder says nothing.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -47,6 +48,27 @@ internal sealed class StoredFields(JsonObject fields, string path = "")
             if (double.IsFinite(number))
                 return number;
         throw Wrong(name, "a finite number");
+    }
+
+    /// <summary>A number that may be NaN or infinite, which JSON has as text; so may any other be.</summary>
+    /// <exception cref="BrokenFileException">It is no number.</exception>
+    public double NumberAsText(string name)
+    {
+        var text = Plain(Fields[name]);
+        if (text is null)
+            return Number(name);
+        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number)
+            ? number
+            : throw Wrong(name, "a number");
+    }
+
+    /// <summary>A list of objects.</summary>
+    /// <exception cref="BrokenFileException">It is something else.</exception>
+    public IReadOnlyList<StoredFields> Items(string name)
+    {
+        if (Fields[name] is JsonArray items && items.All(item => item is JsonObject))
+            return [.. items.Select((item, place) => new StoredFields((JsonObject)item!, $"{path}{name}[{place}]."))];
+        throw Wrong(name, "a list of objects");
     }
 
     /// <exception cref="BrokenFileException">It is no text, or one that no name or path can be.</exception>

@@ -82,7 +82,15 @@ public static class PredictCommand
             network,
             request.BatchSize,
             training: false,
-            () => Training.Predict(network, images, knowledge.Normalisation, request.Top, request.BatchSize)
+            () =>
+                Training.Predict(
+                    network,
+                    images,
+                    knowledge.Normalisation,
+                    request.Top,
+                    request.BatchSize,
+                    Interrupt.Token
+                )
         );
         return pictures
             .Kept.Zip(predictions)

@@ -81,7 +81,7 @@ public static class TestCommand
             network,
             batchSize,
             training: false,
-            () => Training.Diagnose(network, images, normalisation, batchSize)
+            () => Training.Diagnose(network, images, normalisation, batchSize, Interrupt.Token)
         );
     }
 

@@ -63,7 +63,7 @@ public static class TrainCommand
 
     private static TrainResult GoOn(ResumeRequest request, Output output, IReadOnlyList<ICallback> own)
     {
-        var saved = SavedRun.Find(request.Run.Length > 0 ? request.Run : RunFolder.DefaultRoot);
+        using var saved = SavedRun.Find(request.Run.Length > 0 ? request.Run : RunFolder.DefaultRoot);
         var train = saved.Request(request.Machine);
         // Before the folder is changed: what names a libtorch on this command line is meant from here.
         var placement = Machine.Prepare(train.Machine);

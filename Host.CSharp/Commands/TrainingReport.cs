@@ -29,7 +29,13 @@ public sealed class TrainingReport(
         foreach (var (name, images) in new[] { ("val", data.Val), ("test", data.Test) })
             if (images.Count > 0)
             {
-                var found = Training.Diagnose(fit.Network, images, data.Normalisation, fit.Recipe.BatchSize);
+                var found = Training.Diagnose(
+                    fit.Network,
+                    images,
+                    data.Normalisation,
+                    fit.Recipe.BatchSize,
+                    Interrupt.Token
+                );
                 results.Add(SplitResult.Of(name, images, found));
             }
         return results;

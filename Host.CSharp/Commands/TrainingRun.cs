@@ -63,7 +63,11 @@ public sealed class TrainingRun : IDisposable
             if (request.Init.Length > 0 && saved is null)
                 Initialise(request.Init);
             var start = saved?.State.Position.ToPosition() ?? Training.Start;
+            var changed = saved?.State.Data?.Changes(data.Facts) is { Count: > 0 };
+            if (saved is not null && Training.Fault(_recipe, data.Train, changed, start) is { } fault)
+                throw new WorkException($"'{saved.Source}': its state of a run is broken: {fault}");
             _fit = Owned(Training.Fit(_recipe, _network, Near(data.Train), Near(data.Val), data.Normalisation, start));
+            _fit.Cancel = Interrupt.Token;
             _folder = Owned(saved?.Folder ?? NewFolder(request, hyperParameters));
             _snapshot = new RunSnapshot(
                 request,
@@ -72,7 +76,13 @@ public sealed class TrainingRun : IDisposable
                 new TrainedOn(data.Train.Shape, data.Train.Classes, data.Normalisation, data.Name),
                 data.Facts
             );
-            _best = new ModelCheckpoint(request.Monitor, request.Save.TopK, _folder.Checkpoints, SaveBest);
+            _best = new ModelCheckpoint(
+                request.Monitor,
+                request.Save.TopK,
+                _folder.Checkpoints,
+                SaveBest,
+                output.Warning
+            );
             _early = new EarlyStopping(request.Monitor);
             var leftOut = _recipe.DropLast ? data.Train.Count % _recipe.BatchSize : 0;
             _throughput = new Throughput(_recipe.BatchSize * _recipe.Accumulate, data.Train.Count - leftOut);
@@ -80,7 +90,7 @@ public sealed class TrainingRun : IDisposable
             _progress = new ProgressDisplay(output);
             _watch = new TrainingWatch(Callbacks(request, plan, hyperParameters, own), start);
             if (saved is not null)
-                Restore(saved);
+                Restore(saved, own);
         }
         catch
         {
@@ -113,13 +123,18 @@ public sealed class TrainingRun : IDisposable
         if (Interrupt.Asked)
             throw Interrupted();
         if (_best.File is null && _watch.Diverged is { } end)
+        {
+            if (_best.Best is null)
+                _folder.Discard();
             throw new WorkException(
                 $"training diverged: the {end.Metric} of step {end.Step} is {end.Loss}; try a lower --lr"
             );
+        }
         var best = _best.Best ?? throw new WorkException("the run ended before its first epoch: nothing was kept");
+        _folder.CheckThere();
         if (_best.File is { } file)
             ModuleTensors.Write(_fit.Network, TrainedModel.Divide(CheckpointFile.Read(file).Tensors).Weights, file);
-        var results = _report.Diagnose();
+        var results = Diagnose();
         var val = results.FirstOrDefault(it => it.Name == "val")?.Diagnosis.Metrics;
         var test = results.FirstOrDefault(it => it.Name == "test")?.Diagnosis.Metrics;
         var report = _report.Write(best.Epoch + 1, results, _clock.Elapsed);
@@ -151,6 +166,21 @@ public sealed class TrainingRun : IDisposable
         return result;
     }
 
+    private IReadOnlyList<SplitResult> Diagnose()
+    {
+        try
+        {
+            return _report.Diagnose();
+        }
+        catch (OperationCanceledException) when (Interrupt.Asked)
+        {
+            var again = _request.Save.Last
+                ? $"test it with: hybrid train --resume {_folder.Root}"
+                : "its weights are kept";
+            throw new OperationCanceledException($"trained to its end, interrupted while it was tested; {again}");
+        }
+    }
+
     public void Dispose()
     {
         while (_owned.TryPop(out var it))
@@ -169,18 +199,27 @@ public sealed class TrainingRun : IDisposable
         var optimizer = Training.OptimizerName(_recipe);
         var monitor = new LearningRateMonitor(request.LearningRateEachStep ? _recipe.LogEvery : 0);
         var samples = Training.Samples(_recipe, _data.Train, ImagesToShow);
+        var events = Owned(
+            new TensorBoardLog(_folder.Root, optimizer, hyperParameters, Models.Graph(plan), samples, monitor)
+            {
+                LeftBehind = _folder.LeftBehind,
+            }
+        );
+        _folder.Note(events.File);
         return
         [
-            Owned(new CsvLog(_folder.Metrics, optimizer, monitor)),
-            Owned(new EpochCsv(_folder.Epochs, optimizer)),
-            Owned(new TensorBoardLog(_folder.Root, optimizer, hyperParameters, Models.Graph(plan), samples, monitor)),
+            Owned(new CsvLog(_folder.Metrics, optimizer, monitor, _output.Warning)),
+            Owned(new EpochCsv(_folder.Epochs, optimizer, _output.Warning)),
+            events,
             _early,
             _throughput,
             _progress,
             .. own,
             Owned(_best),
             Callback.Of(KeepFolder),
-            .. request.Save.Last ? [new StateCheckpoint(request.Save.Every, SaveState)] : Array.Empty<ICallback>(),
+            .. request.Save.Last
+                ? [new StateCheckpoint(request.Save.Every, () => SaveState())]
+                : Array.Empty<ICallback>(),
         ];
     }
 
@@ -210,19 +249,29 @@ public sealed class TrainingRun : IDisposable
 
     private void KeepFolder(TrainingEvent happened)
     {
-        if (happened is TrainingEvent.EpochEnded)
-            _folder.Keep();
+        if (happened is not TrainingEvent.EpochEnded)
+            return;
+        _folder.CheckThere();
+        _folder.Keep();
     }
 
     private void SaveBest(string path, EpochMetrics metrics)
     {
+        _folder.CheckThere();
         if (_request.Save.FullState)
-            _snapshot.WriteState(path, _watch.Stateful);
+            _snapshot.WriteState(path, _watch.Memories);
         else
             _snapshot.WriteWeights(path, metrics.Epoch);
     }
 
-    private void SaveState() => _snapshot.WriteState(_folder.Last, _watch.Stateful);
+    private bool SaveState()
+    {
+        _folder.CheckThere();
+        if (!_snapshot.WriteState(_folder.Last, _watch.Memories))
+            return false;
+        _folder.Keep();
+        return true;
+    }
 
     private OperationCanceledException Interrupted()
     {
@@ -230,9 +279,9 @@ public sealed class TrainingRun : IDisposable
         _report.Write(null, [], _clock.Elapsed);
         if (!_request.Save.Last || _request.FastDevRun)
             return new($"{soFar}; its last state was not to be saved");
-        SaveState();
-        _folder.Keep();
-        return new($"{soFar}; go on with: hybrid train --resume {_folder.Root}");
+        return SaveState()
+            ? new($"{soFar}; go on with: hybrid train --resume {_folder.Root}")
+            : new($"{soFar}; the loss is no number, so that this state is not saved");
     }
 
     /// <summary>The model of a request, for the classes of its data.</summary>
@@ -267,12 +316,15 @@ public sealed class TrainingRun : IDisposable
             );
     }
 
-    private void Restore(SavedRun saved)
+    private void Restore(SavedRun saved, IReadOnlyList<ICallback> own)
     {
         // Before what came later is undone: a run that is cut off meanwhile is taken up from here again.
         if (_request.Save.Last && saved.Source != _folder.Last)
             _folder.ReturnTo(saved.Source);
-        _snapshot.Restore(saved, _watch.Stateful);
+        // A caller's callback may be one that the run did not have before.
+        _snapshot.Restore(saved, _watch.Stateful, it => !own.Contains(it as ICallback));
+        if (saved.Latest?.Callbacks[_best.Name] is JsonObject later)
+            _best.Undo(later);
         var threads = TorchSharp.torch.get_num_threads();
         if (saved.State.Threads != threads)
             _output.Line(

@@ -82,7 +82,10 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
     private void Step(TorchModule network, Recipe recipe, int size)
     {
         for (var step = 0; step < Steps; step++)
+        {
+            Interrupt.Token.ThrowIfCancellationRequested();
             Tuning.Step(recipe, network, data.Train, data.Normalisation, size);
+        }
         // The host does not wait for a GPU; reading anything makes it.
         using var read = network.Weights.Grad.sum();
         read.cpu().Dispose();
@@ -95,7 +98,7 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
             network,
             recipe.BatchSize,
             training: true,
-            () => Tuning.Rates(recipe, network, data.Train, data.Normalisation)
+            () => Tuning.Rates(recipe, network, data.Train, data.Normalisation, Interrupt.Token)
         );
         if (Tuning.Suggestion(points) is not { } rate)
             throw new WorkException(

@@ -26,8 +26,9 @@ public sealed class EventFile : IDisposable
 
     public long Length => _records.Length;
 
-    /// <summary>The event files of a run's folder.</summary>
-    public static IEnumerable<FileInfo> In(string folder) => new DirectoryInfo(folder).EnumerateFiles(Prefix + "*");
+    /// <summary>The event files of a run's folder; what a link points to is none of them.</summary>
+    public static IEnumerable<FileInfo> In(string folder) =>
+        new DirectoryInfo(folder).EnumerateFiles(Prefix + "*").Where(file => file.LinkTarget is null);
 
     /// <summary>One point of a curve. The format holds it in single precision.</summary>
     public void Scalar(string tag, long step, double value) =>
@@ -70,6 +71,9 @@ public sealed class EventFile : IDisposable
                 Summary = new Tensorboard.Summary { Value = { value } },
             }
         );
+
+    /// <summary>What was written is on the disk when this returns.</summary>
+    public void Sync() => _records.Sync();
 
     public void Dispose() => _records.Dispose();
 

@@ -9,6 +9,9 @@ namespace Hybrid.Host.Logs;
 /// </summary>
 public sealed class RecordFile : IDisposable
 {
+    /// <summary>Bytes around a record: its length and the two checksums.</summary>
+    private const int Frame = 16;
+
     private readonly FileStream _file;
 
     /// <summary>Makes a new file; others may read it while it grows.</summary>
@@ -21,7 +24,7 @@ public sealed class RecordFile : IDisposable
     /// <summary>Adds one record. It is in the file when this returns.</summary>
     public void Append(ReadOnlySpan<byte> record)
     {
-        var framed = new byte[12 + record.Length + 4];
+        var framed = new byte[Frame + record.Length];
         BinaryPrimitives.WriteUInt64LittleEndian(framed, (ulong)record.Length);
         BinaryPrimitives.WriteUInt32LittleEndian(framed.AsSpan(8), MaskedChecksum(framed.AsSpan(0, 8)));
         record.CopyTo(framed.AsSpan(12));
@@ -30,14 +33,35 @@ public sealed class RecordFile : IDisposable
         _file.Flush();
     }
 
+    /// <summary>What was added is on the disk when this returns.</summary>
+    public void Sync() => _file.Flush(flushToDisk: true);
+
     public void Dispose() => _file.Dispose();
 
-    /// <summary>Takes away what was added to a file after it had this length.</summary>
+    /// <summary>Takes away the records that were added to a file after it had this length, and half a record at its end.
+    /// </summary>
     public static void Cut(string path, long length)
     {
-        using var file = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
-        if (file.Length > length)
-            file.SetLength(length);
+        using var file = new FileStream(
+            path,
+            FileMode.Open,
+            FileAccess.ReadWrite,
+            FileShare.ReadWrite | FileShare.Delete
+        );
+        var end = Math.Min(length, file.Length);
+        var at = 0L;
+        Span<byte> header = stackalloc byte[8];
+        while (end - at >= Frame)
+        {
+            file.Position = at;
+            file.ReadExactly(header);
+            var size = BinaryPrimitives.ReadUInt64LittleEndian(header);
+            if (size > (ulong)(end - at - Frame))
+                break;
+            at += Frame + (long)size;
+        }
+        if (at < file.Length)
+            file.SetLength(at);
     }
 
     /// <summary>

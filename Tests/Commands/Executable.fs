@@ -60,6 +60,10 @@ module Executable =
 
     let start folder arguments = startWith [] folder arguments
 
+    /// Starts by way of another program, which is given its own words before the command line.
+    let startBy program (words: string list) folder (arguments: string list) =
+        launch [] program folder (words @ Path.Combine(AppContext.BaseDirectory, "hybrid.dll") :: arguments)
+
     let finish (work: Process) =
         use work = work
         let out = work.StandardOutput.ReadToEndAsync()

@@ -29,6 +29,10 @@ let private wrong = [
     "more classes than the data", [ "train"; "--hparam"; "num_classes=7" ], 2, [ "7"; "10" ]
     "validation of everything", [ "train"; "--val-size"; "10000" ], 2, [ "--val-size"; "10000" ]
     "batch larger than the set", [ "train"; "--batch-size"; "100000" ], 2, [ "9000"; "--batch-size" ]
+    "more gathered than there is",
+    [ "train"; "--limit-train"; "64"; "--batch-size"; "16"; "--accumulate"; "2147483647" ],
+    2,
+    [ "--accumulate"; "at most 4" ]
     "a least change of nothing", [ "train"; "--min-delta"; "0.1" ], 2, [ "--min-delta"; "--patience" ]
     "fewer checkpoints than none", [ "train"; "--save-top-k"; "-2" ], 2, [ "--save-top-k"; "-1 for all" ]
     "the last state and not",

@@ -10,11 +10,13 @@ open Hybrid.Tests.Data
 let tiny =
     Executable.words
         "train --limit-train 64 --limit-val 16 --limit-test 16 --batch-size 16 --hparam num_blocks=1,1,1 --hparam c_hidden=2,2,2 \
-         --log-every 1 --save-every 1 --threads 1"
+         --threads 1"
 
 /// The state of a run in `runs/version_0` that has come to its end after two epochs.
 let finished (folder: TemporaryFolder) =
-    Executable.succeed folder.Path (tiny @ [ "--epochs"; "2"; "--out"; "runs" ]) |> ignore
+    Executable.succeed folder.Path (tiny @ Executable.words "--log-every 1 --save-every 1 --epochs 2 --out runs")
+    |> ignore
+
     folder.At("runs", "version_0", "checkpoints", "last.safetensors")
 
 /// Writes a state once more, changed.

@@ -81,7 +81,7 @@ let tests =
             use network = build Placement.cpu 0 (Shape.Image(3, 8, 8)) tiny
             use other = build Placement.cpu 0 (Shape.Image(3, 8, 8)) tiny
             let short = { RateFinder.sweep with Steps = 5 }
-            let points = RateFinder.run short recipe network (feed 8 data)
+            let points = RateFinder.run System.Threading.CancellationToken.None short recipe network (feed 8 data)
             Expect.equal points.Length 5 "through more than one epoch"
             Expect.all points (fun point -> point.Loss > 0.0) "losses"
 
