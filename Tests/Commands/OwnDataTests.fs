@@ -90,6 +90,31 @@ let tests =
             Expect.equal (named.Json.GetProperty("steps").GetInt64()) 1L "one whole batch"
         }
 
+        for line, images, size, keepsLast in
+            [
+                "--data folder:x", 360, Some 32, true
+                "--data folder:x", 17, Some 8, false
+                "--data folder:x", 3, Some 3, true
+                "--data folder:x", 1280, None, false
+                "--data folder:x --batch-size 64", 360, Some 64, false
+                "--data folder:x --batch-size auto", 360, None, false
+                "--data folder:x --overfit-batches 1", 128, None, false
+                "--data shapes", 360, None, false
+            ] do
+            test $"{images} images of {line}" {
+                let read words =
+                    match Hybrid.CommandLine.Read [| "train"; yield! words |] with
+                    | Hybrid.Command.Request.Train request -> request
+                    | other -> failtest $"{other}"
+
+                let fitted = Hybrid.Requests.Fitted(read (Executable.words line), images)
+                Expect.equal fitted.Changes.BatchSize size "images a batch"
+                Expect.equal fitted.Changes.KeepLast keepsLast "the last batch"
+                // A run that is taken up again has the same, whatever its data has become.
+                let again = read (Array.tail fitted.Arguments)
+                Expect.equal again.Changes fitted.Changes "in the stored command line too"
+            }
+
         test "a run is not taken up on data that was changed, unless that is accepted" {
             withoutCache ()
             use folder = new TemporaryFolder()
