@@ -52,6 +52,7 @@ public sealed class TrainingRun : IDisposable
             var plan = Models.Plan(_model, data.Train.Shape);
             _recipe = Training.Recipe(request.Data.Source, _model, request.Changes);
             var hyperParameters = Models.Describe(_model, _recipe);
+            StartedWith.Add(hyperParameters, request, data.Name, placement);
             // Before memory is taken for a network that a file describes.
             if (saved is not null)
                 ModuleTensors.Compare(

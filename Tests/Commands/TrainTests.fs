@@ -30,6 +30,20 @@ let tests =
             Expect.equal (result.GetProperty("epochs").GetInt32()) 2 "epochs"
             Expect.equal (result.GetProperty("steps").GetInt64()) 16L "steps: 256 images in batches of 32, twice"
 
+            let written = File.ReadAllText(folder.At("runs", "version_0", "hparams.yaml"))
+            let stored = (CheckpointFile.Read(text result "best_checkpoint")).HyperParameters.ToJsonString()
+
+            for name, value in
+                [
+                    "monitor", "train_loss"
+                    "mode", "max"
+                    "precision", "float32"
+                    "device", "cpu"
+                    "data", "shapes"
+                ] do
+                Expect.stringContains written $"{name}: {value}" "the run's folder says what it was started with"
+                Expect.stringContains stored $"\"{name}\":\"{value}\"" "and so does the checkpoint"
+
             for file in [ "hparams.yaml"; "metrics.csv" ] do
                 Expect.isTrue (File.Exists(folder.At("runs", "version_0", file))) file
 
