@@ -51,7 +51,8 @@ internal static class FileBytes
         {
             // A pipe or a device says so too, and to open it would be to wait for whoever writes into it.
             var target = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
-            if (new FileInfo(target).Length == 0)
+            var found = new FileInfo(target);
+            if (File.Exists(path) && (!found.Exists || found.Length == 0))
                 throw new RequestException($"{path}: is empty, or a pipe or a device, which is not read");
             using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
             if (!stream.CanSeek)

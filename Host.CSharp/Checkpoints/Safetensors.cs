@@ -24,7 +24,7 @@ public static class Safetensors
     /// </summary>
     private const int LongestHeader = 16_000_000;
 
-    private static readonly (DType DType, string Name)[] Names =
+    internal static readonly (DType DType, string Name)[] Names =
     [
         (DType.Float64, "F64"),
         (DType.Float32, "F32"),
@@ -65,7 +65,7 @@ public static class Safetensors
                 throw new ArgumentException($"the tensor name '{tensor.Name}' is taken", nameof(tensors));
             length += tensor.Bytes.Length;
         }
-        var header = Header(tensors, starts, FileSeal.Prepare(metadata));
+        var header = SafetensorsHeader.Of(tensors, starts, FileSeal.Prepare(metadata));
         var size = BitConverter.GetBytes((long)header.Length);
         FileSeal.Close(size, header, laidOut.Select(tensor => tensor.Bytes));
         AtomicFile.Write(
@@ -234,39 +234,4 @@ public static class Safetensors
                         )
                 ),
         ];
-
-    private static byte[] Header(
-        IReadOnlyList<StoredTensor> tensors,
-        Dictionary<string, long> starts,
-        SortedDictionary<string, string> metadata
-    )
-    {
-        using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            json.WriteStartObject("__metadata__");
-            foreach (var (key, value) in metadata)
-                json.WriteString(key, value);
-            json.WriteEndObject();
-            foreach (var tensor in tensors)
-            {
-                json.WriteStartObject(tensor.Name);
-                json.WriteString("dtype", Array.Find(Names, pair => pair.DType == tensor.DType).Name);
-                json.WriteStartArray("shape");
-                foreach (var size in tensor.Shape)
-                    json.WriteNumberValue(size);
-                json.WriteEndArray();
-                json.WriteStartArray("data_offsets");
-                json.WriteNumberValue(starts[tensor.Name]);
-                json.WriteNumberValue(starts[tensor.Name] + tensor.Bytes.Length);
-                json.WriteEndArray();
-                json.WriteEndObject();
-            }
-            json.WriteEndObject();
-        }
-        while (buffer.Length % 8 != 0)
-            buffer.WriteByte((byte)' ');
-        return buffer.ToArray();
-    }
 }
