@@ -12,7 +12,7 @@ public static class RecipePanel
             "Recipe",
             "",
             Html.Of(
-                $"""<dl class="recipe">{Entry("data", run.Data)}{run.Recipe.Select(field => Entry(field.Key, Text(field.Value)))}</dl>"""
+                $"""<dl class="recipe">{Entry("data", run.Data)}{run.Recipe.Where(field => field.Key != "data").Select(field => Entry(field.Key, Text(field.Value)))}</dl>"""
             )
         );
 
