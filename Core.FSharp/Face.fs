@@ -327,6 +327,7 @@ type Requests =
     static member WithModel(request: TrainRequest, name: string) : TrainRequest = {
         request with
             Model = { Name = name; Hparams = [||]; Weights = "" }
+            Arguments = [| yield! request.Arguments; "--model"; name |]
     }
 
     /// The same request with a batch size that suits so many images, where it names none and they are the user's own.

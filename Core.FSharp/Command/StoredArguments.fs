@@ -98,6 +98,36 @@ module internal StoredArguments =
         let own = args.GetAllResults() |> List.filter (fun argument -> kind argument <> OfTheProcess)
         [| "train"; yield! args.Parser.PrintCommandLineArguments own |]
 
+    /// The same for the runs of a comparison, each of which goes on by itself: the words of `train` that say what they
+    /// have in common.
+    let ofComparison (args: ParseResults<CompareArgument>) : string array = [|
+        "train"
+
+        for argument in args.GetAllResults() do
+            match argument with
+            | CompareArgument.Data text -> yield! [ "--data"; text ]
+            | CompareArgument.Val_Size text -> yield! [ "--val-size"; text ]
+            | CompareArgument.Split_Seed text -> yield! [ "--split-seed"; text ]
+            | CompareArgument.Limit_Train text -> yield! [ "--limit-train"; text ]
+            | CompareArgument.Limit_Val text -> yield! [ "--limit-val"; text ]
+            | CompareArgument.Limit_Test text -> yield! [ "--limit-test"; text ]
+            | CompareArgument.Image_Size text -> yield! [ "--image-size"; text ]
+            | CompareArgument.Refuse_Broken -> "--refuse-broken"
+            | CompareArgument.Epochs text -> yield! [ "--epochs"; text ]
+            | CompareArgument.Batch_Size text -> yield! [ "--batch-size"; text ]
+            | CompareArgument.Seed text -> yield! [ "--seed"; text ]
+            | CompareArgument.Precision text -> yield! [ "--precision"; text ]
+            | CompareArgument.Tf32 -> "--tf32"
+            | CompareArgument.Models _
+            | CompareArgument.Checkpoints _
+            | CompareArgument.Out _
+            | CompareArgument.Device _
+            | CompareArgument.Threads _
+            | CompareArgument.Trim_Memory
+            | CompareArgument.Libtorch _
+            | CompareArgument.Json -> ()
+    |]
+
     /// The first thing in a stored command line that may not be there.
     let check (args: ParseResults<TrainArgument>) : Result<unit, string> =
         args.GetAllResults()

@@ -204,7 +204,7 @@ module internal TrainOptions =
                     FastDevRun = false
                     Out = args.GetResult(CompareArgument.Out, "")
                     Json = args.Contains CompareArgument.Json
-                    Arguments = [||]
+                    Arguments = StoredArguments.ofComparison args
                 }
             }
         }

@@ -115,6 +115,10 @@ public sealed class TrainingRun : IDisposable
         TrainingWords.Before(_output, _model, _network.Plan, _data, _recipe, where);
         foreach (var remark in Training.Remarks(_request.Data.Source, _model, _request.Changes, _recipe))
             _output.Line(remark);
+        if (!_request.FastDevRun && _request.Data.LimitTrain > _data.Train.Count)
+            _output.Line(
+                $"all of the {_data.Train.Count:N0} training images are taken: there are no {_request.Data.LimitTrain:N0}"
+            );
         OutOfMemory.Explain(
             _network,
             _recipe.BatchSize,

@@ -25,8 +25,29 @@ let private requests =
                 // As Lightning 2 has it: the same number of batches of each, their own images, and all of the test images.
                 "--overfit-batches 3 --batch-size 16", (48, 48, -1)
                 "--overfit-batches 3 --batch-size 16 --limit-val 20", (48, 20, -1)
+                "--overfit-batches 2147483647", (2147483647, 2147483647, -1)
             ] do
             test line { Expect.equal (limits line) expected "images of train, val and test" }
+
+        test "a run of a comparison is stored as the train that it is" {
+            let line =
+                "compare --models ResNet --data folder:a --limit-val 3 --image-size 8 --refuse-broken --epochs 3 --batch-size 4 \
+                 --seed 5 --precision float64 --threads 1 --out x"
+
+            match CommandLine.Read(Array.ofList (Executable.words line)) with
+            | Request.Compare compare ->
+                let one = Requests.WithModel(compare.Train, "ResNet")
+
+                match CommandLine.Read one.Arguments with
+                | Request.Train train ->
+                    Expect.equal train.Data one.Data "data"
+                    Expect.equal train.Changes one.Changes "recipe"
+                    Expect.equal train.Model.Name one.Model.Name "model"
+                    Expect.equal train.Machine.Precision one.Machine.Precision "precision"
+                    Expect.equal train.Out "" "where is not of the run"
+                | other -> failtest $"{other}"
+            | other -> failtest $"{other}"
+        }
 
         test "one step is taken, or the same order in every epoch" {
             Expect.equal (request "--fast-dev-run").Changes.MaxSteps (Some 1L) "steps"
@@ -61,6 +82,18 @@ let private runs =
 
             Expect.equal (folder.Names()) [ "temporary" ] "no runs"
             Expect.isEmpty (Directory.GetDirectories(temporary, "hybrid-*")) "nor anything elsewhere"
+        }
+
+        test "more batches than there are images for are all, and that is said" {
+            use folder = new TemporaryFolder()
+
+            let outcome =
+                Executable.words
+                    "train --overfit-batches 2147483647 --max-steps 1 --limit-val 16 --limit-test 16 --batch-size 16 \
+                     --hparam num_blocks=1,1 --hparam c_hidden=4,8 --epochs 1"
+                |> Executable.succeed folder.Path
+
+            Expect.stringContains outcome.Out "all of the 9,000 training images are taken" "said"
         }
 
         test "a few batches are learned by heart" {

@@ -87,7 +87,7 @@ let tests =
             (fun length -> Expect.isError (StoredNet.read (valid.Substring(0, length))) "cut")
 
         refused "an unknown layer" """["relu","flaten"]""" [ "$[1]"; "'flaten'"; "did you mean flatten?" ]
-        refused "an unknown form" """{"conv3d":{}}""" [ "$"; "'conv3d'"; "did you mean conv2d?" ]
+        refused "an unknown form" """{"conv3d":{}}""" [ "$"; "'conv3d'" ]
         refused "an unknown setting" """[{"linear":{"features":3,"bias":true,"bais":1}}]""" [
             "$[0].linear"
             "'bais'"
