@@ -44,7 +44,8 @@ let tests =
                 use network = network torch.ScalarType.Float64 42L (model name [])
                 let feed = feedOf torch.ScalarType.Float64 32 (data "data_batch_1.bin" 256)
                 let found = follow steps recipe network feed
-                Expect.equal found.Losses.Head (numbers expected["step_train_loss"]).Head "the first loss"
+                // Processors differ in the order in which a convolution adds up, by some units in the last place.
+                lossesAgree 1e-13 [ found.Losses.Head ] [ (numbers expected["step_train_loss"]).Head ]
                 lossesAgree 1e-6 found.Losses (List.take steps (numbers expected["step_train_loss"]))
                 normsAgree 1e-6 found.GradientNorms (norms expected["grad_norm_step0"])
 
