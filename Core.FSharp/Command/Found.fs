@@ -46,11 +46,12 @@ module Found =
             || request.Arguments |> Array.exists (fun word -> word.StartsWith "--overfit-batches")
 
         match request.Data.Source, request.Changes.BatchSize with
-        | DataSource.Folder _, None when not (request.FindBatchSize || trial) ->
+        | DataSource.Folder _, None when not request.FindBatchSize ->
             let usual = Hybrid.Recipe.plain.BatchSize
             let mutable size = usual
 
-            while size > leastSize && leastBatches * size > images do
+            // A trial counts batches: it gets the largest that there is.
+            while not trial && size > leastSize && leastBatches * size > images do
                 size <- size / 2
 
             let size = min size (max images 1)

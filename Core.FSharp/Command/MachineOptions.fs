@@ -9,7 +9,7 @@ module internal MachineOptions =
     let bench (args: ParseResults<BenchArgument>) =
         check {
             let! models = models (args.TryGetResult BenchArgument.Models)
-            let! batchSize = Value.atLeast 2 "--batch-size" (args.GetResult(BenchArgument.Batch_Size, "128"))
+            let! batchSize = Value.between 2 65536 "--batch-size" (args.GetResult(BenchArgument.Batch_Size, "128"))
             let! repeats = Value.atLeast 1 "--repeats" (args.GetResult(BenchArgument.Repeats, "5"))
             let! seconds = Value.within 0.001 3600.0 "--seconds" (args.GetResult(BenchArgument.Seconds, "1"))
 

@@ -86,4 +86,8 @@ module Suggest =
             | None -> ";"
 
         let allowed = String.concat ", " allowed
+        // It may come from a file.
+        let given =
+            given[.. min 200 given.Length - 1] |> String.map (fun it -> if Char.IsControl it then '?' else it)
+
         $"unknown {kind} '{given}'{hint} allowed: {allowed}"

@@ -11,13 +11,15 @@ namespace Hybrid.Host.Callbacks;
 /// </summary>
 /// <param name="count">How many to keep: -1 for all, 0 for none.</param>
 /// <param name="warn">Told where a checkpoint of a run that is taken up again is gone.</param>
+/// <param name="isSound">Whether a file can be read as a checkpoint; that it is there where null.</param>
 /// <param name="write">Writes the checkpoint of this moment, which is the end of the epoch, to a file.</param>
 public sealed class ModelCheckpoint(
     MonitorRequest monitor,
     int count,
     string folder,
     Action<string, EpochMetrics> write,
-    Action<string>? warn = null
+    Action<string>? warn = null,
+    Func<string, bool>? isSound = null
 ) : EpochCallback, IStateful, IDisposable
 {
     /// <summary>In the order in which they came.</summary>
@@ -36,7 +38,7 @@ public sealed class ModelCheckpoint(
 
     public JsonObject Save() => new() { ["kept"] = JsonSerializer.SerializeToNode(_kept, EpochMetrics.Json) };
 
-    /// <remarks>What is gone is kept no longer.</remarks>
+    /// <remarks>What is gone or damaged is kept no longer.</remarks>
     public void Restore(JsonObject saved)
     {
         var kept = Read(saved);
@@ -46,9 +48,11 @@ public sealed class ModelCheckpoint(
         _kept.AddRange(kept);
         if (count == 0)
             return;
-        foreach (var it in kept.Where(it => !System.IO.File.Exists(FileOf(it))))
+        foreach (var it in kept.Where(it => !(isSound ?? System.IO.File.Exists)(FileOf(it))))
         {
-            warn?.Invoke($"'{FileOf(it)}', one of the best so far, is gone: the best is chosen among the others");
+            warn?.Invoke(
+                $"'{FileOf(it)}', one of the best so far, is gone or damaged: the best is chosen among the others"
+            );
             _kept.Remove(it);
         }
     }

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Hybrid.Host.Data;
+using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Checkpoints;
 
@@ -81,4 +83,33 @@ public static class CheckpointFile
             ),
             _ => node?.DeepClone(),
         };
+
+    /// <summary>Whether a file is there and is a checkpoint that can be read to its end.</summary>
+    public static bool IsSound(string path)
+    {
+        try
+        {
+            Read(path);
+            return true;
+        }
+        catch (Exception error)
+            when (error is RequestException or WorkException or IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Refuses to write over a file that the result is made from.</summary>
+    /// <param name="option">What names the file to write.</param>
+    /// <exception cref="RequestException">It is one of <paramref name="inputs"/>.</exception>
+    public static void Spare(string option, string target, params IEnumerable<string> inputs)
+    {
+        if (!File.Exists(target))
+            return;
+        var place = Place(target);
+        if (inputs.Any(input => Place(input) == place))
+            throw new RequestException($"{option} {target} is the file that is read: name another one");
+    }
+
+    private static string Place(string path) => PictureTree.Target(Path.GetFullPath(path)).FullName;
 }

@@ -44,7 +44,7 @@ public sealed record StoredFacts(
                 input,
                 ToClasses(Parsed<string?[]>(Stated(ClassesKey)), outputs),
                 ToNormalisation(Parsed<NormalisationText>(Stated(NormalisationKey)), channels),
-                Text(Stated(DataKey))
+                OneLine(Text(Stated(DataKey)))
             );
         }
         catch (BrokenFileException error)
@@ -117,6 +117,10 @@ public sealed record StoredFacts(
     }
 
     private static string? Text(JsonNode? stated) => stated?.GetValue<string>();
+
+    /// <summary>It is shown to people.</summary>
+    private static string? OneLine(string? text) =>
+        text is null ? null : string.Concat(text.Select(it => char.IsControl(it) ? '?' : it));
 
     // Metadata holds text, in which the JSON is written; hyperparameters hold it as it is.
     private static T? Parsed<T>(JsonNode? stated)

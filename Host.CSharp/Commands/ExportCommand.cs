@@ -18,6 +18,7 @@ public static class ExportCommand
         var ending = Path.GetExtension(request.To).ToLowerInvariant();
         if (!Endings.Contains(ending))
             throw new RequestException($"--to {request.To}: expected a file ending in {string.Join(", ", Endings)}");
+        CheckpointFile.Spare("--to", request.To, request.Checkpoint);
         var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
         try
         {

@@ -21,6 +21,7 @@ public static class PredictCommand
         var csvToStdout = request.Csv == "-";
         var output = new Output(request.Json || csvToStdout);
         var files = PictureSearch.Find(request.Files);
+        CheckpointFile.Spare("--csv", request.Csv, [request.Checkpoint, .. files]);
         var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
         if (trained.Input is not Shape.Image { channels: ImageSet.Channels } input)
             throw new RequestException($"'{trained.File}' reads inputs of {trained.Input}, not pictures");

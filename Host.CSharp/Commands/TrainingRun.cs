@@ -82,7 +82,8 @@ public sealed class TrainingRun : IDisposable
                 request.Save.TopK,
                 _folder.Checkpoints,
                 SaveBest,
-                output.Warning
+                output.Warning,
+                CheckpointFile.IsSound
             );
             _early = new EarlyStopping(request.Monitor);
             var leftOut = _recipe.DropLast ? data.Train.Count % _recipe.BatchSize : 0;

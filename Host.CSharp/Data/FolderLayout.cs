@@ -23,6 +23,10 @@ internal sealed record FolderLayout(string? Train, string? Val, string? Test, bo
     /// <exception cref="RequestException">It can be read in more than one way, or in none.</exception>
     public static FolderLayout Of(string root, bool testing)
     {
+        if (PictureTree.LeadingNowhere(root).FirstOrDefault(IsPart) is { } lost)
+            throw new RequestException(
+                $"'{Path.Combine(root, lost)}' is a link that leads nowhere: bring back what it leads to, or take it away"
+            );
         var names = PictureTree.Subfolders(root);
         string At(string name) => Path.Combine(root, name);
         string? Part(string[] usual) => One(root, [.. names.Where(name => Among(usual, name))]);
@@ -77,6 +81,9 @@ internal sealed record FolderLayout(string? Train, string? Val, string? Test, bo
         PictureTree.Subfolders(folder).Where(name => PictureTree.HasPicture(Path.Combine(folder, name)));
 
     private static bool Among(string[] usual, string name) => usual.Contains(name, StringComparer.OrdinalIgnoreCase);
+
+    private static bool IsPart(string name) =>
+        Among(TrainNames, name) || Among(ValNames, name) || Among(TestNames, name);
 
     private static string? One(string root, IReadOnlyList<string> found)
     {

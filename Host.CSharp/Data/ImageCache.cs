@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -9,7 +8,7 @@ namespace Hybrid.Host.Data;
 
 /// <summary>
 /// Pictures that were decoded before, so that a folder is decoded once: one file for each folder and size, good for
-/// exactly the files that were there then, with their sizes and times. A file that is damaged or of other pictures
+/// exactly the files that were there then, with their bytes. A file that is damaged or of other pictures
 /// is written anew, so that a folder that changes does not fill the disk.
 /// </summary>
 /// <param name="folder">Where the files are; null for no cache.</param>
@@ -18,7 +17,7 @@ public sealed class ImageCache(string? folder)
     /// <summary>The environment variable with another folder for the files, or <c>off</c>.</summary>
     public const string Variable = "HYBRID_CACHE";
 
-    private static ReadOnlySpan<byte> Magic => "HYBRID images 2\n"u8;
+    private static ReadOnlySpan<byte> Magic => "HYBRID images 3\n"u8;
 
     private const int Digest = SHA256.HashSizeInBytes;
 
@@ -28,6 +27,10 @@ public sealed class ImageCache(string? folder)
         {
             null or "" => new(Path.Combine(UserFolder(), "hybrid", "images")),
             var text when text.Equals("off", StringComparison.OrdinalIgnoreCase) => new((string?)null),
+            // Files of variables are read by no shell that would say where the home is.
+            var text when text.StartsWith("~/", StringComparison.Ordinal) => new(
+                Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), text[2..])
+            ),
             var text => new(Path.GetFullPath(text)),
         };
 
@@ -83,25 +86,41 @@ public sealed class ImageCache(string? folder)
         return Path.Combine(folder!, $"{hash[..20]}-{height}x{width}.images");
     }
 
-    /// <summary>What tells these files from any others: where they are, their sizes and times of change.</summary>
+    /// <summary>What tells these files from any others: where they are, and their bytes. Sizes and times alone would not:
+    /// unpacked archives and swapped folders have them in common.</summary>
     private static byte[] Key(LabelledFiles files)
     {
+        var contents = new byte[files.Paths.Count][];
+        Parallel.For(
+            0,
+            contents.Length,
+            new ParallelOptions { CancellationToken = Interrupt.Token },
+            place => contents[place] = Content(files.Paths[place])
+        );
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var path in files.Paths)
+        foreach (var (place, path) in files.Paths.Index())
         {
-            var file = new FileInfo(path);
-            // Of a link it is the file behind it that matters.
-            if (file.LinkTarget is not null && file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo target)
-                file = target;
-            var length = file.Exists ? file.Length : -1;
-            hash.AppendData(
-                Encoding.UTF8.GetBytes(
-                    string.Create(CultureInfo.InvariantCulture, $"{path}\0{length}\0{file.LastWriteTimeUtc.Ticks}\n")
-                )
-            );
+            hash.AppendData(Encoding.UTF8.GetBytes($"{path}\0{contents[place].Length}\n"));
+            hash.AppendData(contents[place]);
         }
 
         return hash.GetHashAndReset();
+    }
+
+    /// <summary>Empty for what can't be read, and for what has no size of its own, as a pipe.</summary>
+    private static byte[] Content(string path)
+    {
+        try
+        {
+            if (PictureTree.Target(path) is not { Exists: true, Length: > 0 })
+                return [];
+            using var stream = File.OpenRead(path);
+            return SHA256.HashData(stream);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
     }
 
     /// <summary>Layout: magic, key, count of pictures, length of the remarks, places, remarks as JSON, pixels, and the

@@ -105,7 +105,7 @@ public sealed class ImageFolder
             {
                 var path = files!.Paths[place];
                 // Of a link it is the file behind it that matters; one that leads nowhere has no size.
-                var target = File.ResolveLinkTarget(path, returnFinalTarget: true) as FileInfo ?? new FileInfo(path);
+                var target = PictureTree.Target(path);
                 var relative = Path.GetRelativePath(files.Folder, path).Replace(Path.DirectorySeparatorChar, '/');
                 var line =
                     $"{part}\0{relative}\0{Classes[(int)files.Labels[place]]}\0{(target.Exists ? target.Length : -1)}\n";
@@ -153,6 +153,8 @@ public sealed class ImageFolder
             labels.AddRange(files[true].Select(_ => label));
         }
 
+        foreach (var name in PictureTree.LeadingNowhere(folder))
+            _output.Warning($"'{Path.Combine(folder, name)}' is a link that leads nowhere: there is no class for it");
         WarnOfOthers(folder, others);
         var loose = PictureTree.Files(folder).Count(PictureFormat.IsNamed);
         if (loose > 0 && paths.Count > 0 && !_bare)

@@ -29,6 +29,32 @@ internal static class PictureTree
             .Where(path => !ClutterFiles.Contains(Path.GetFileName(path), StringComparer.OrdinalIgnoreCase))
             .Order(StringComparer.Ordinal);
 
+    /// <summary>Names of the links right inside that lead nowhere and were no pictures: folders of a disk that is not
+    /// there, most often.</summary>
+    public static IReadOnlyList<string> LeadingNowhere(string folder) =>
+        [
+            .. Files(folder)
+                .Where(path => !PictureFormat.IsNamed(path) && IsLinkToNothing(path))
+                .Select(path => Path.GetFileName(path)),
+        ];
+
+    private static bool IsLinkToNothing(string path) =>
+        new FileInfo(path).LinkTarget is not null && !Target(path).Exists && !Directory.Exists(path);
+
+    /// <summary>The file that a path leads to at last; itself where it is no link, or one that leads in a circle.</summary>
+    public static FileInfo Target(string path)
+    {
+        var file = new FileInfo(path);
+        try
+        {
+            return file.ResolveLinkTarget(returnFinalTarget: true) as FileInfo ?? file;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return file;
+        }
+    }
+
     /// <summary>Files in a folder and in those inside it, folder by folder: the folders in ordinal order of their paths,
     /// which is torchvision's.</summary>
     public static IEnumerable<string> FilesBelow(string folder) =>

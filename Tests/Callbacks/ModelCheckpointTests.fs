@@ -78,8 +78,16 @@ let private memory =
             let saved = first.Save()
             epoch first 2 0.6
             use second = checkpoint folder "val_acc" 2
+            File.WriteAllText(folder.At "epoch=9-step=9.safetensors", "the user's own")
             second.Restore saved
-            Expect.equal (folder.Names().Length) 2 "epoch 2 is gone"
+            Expect.equal (folder.Names().Length) 4 "nothing is deleted by its name"
+            second.Undo(first.Save())
+
+            Expect.equal
+                (folder.Names())
+                [ "epoch=0-step=1.safetensors"; "epoch=1-step=2.safetensors"; "epoch=9-step=9.safetensors" ]
+                "epoch 2 is gone, of which the later state knows"
+
             File.Delete(folder.At "epoch=1-step=2.safetensors")
             use third = checkpoint folder "val_acc" 2
             third.Restore saved

@@ -43,6 +43,27 @@ let tests =
                 Expect.equal (predict target) (predict trained) target
         }
 
+        test "what is read is not written over, under whatever name" {
+            use folder = new TemporaryFolder()
+            HandmadePictures.write (folder.At "red.png") (HandmadePictures.plain 20 20 (200uy, 10uy, 10uy))
+            let trained = folder.At(Trained.briefly folder)
+            let before = File.ReadAllBytes trained
+            File.CreateSymbolicLink(folder.At "link.safetensors", trained) |> ignore
+
+            for arguments in
+                [
+                    [ "export"; "--checkpoint"; trained; "--to"; trained ]
+                    [ "export"; "--checkpoint"; "link.safetensors"; "--to"; trained ]
+                    [ "predict"; "--checkpoint"; trained; "--csv"; trained; "red.png" ]
+                    [ "predict"; "--checkpoint"; trained; "--csv"; "./red.png"; "red.png" ]
+                ] do
+                let outcome = Executable.run folder.Path arguments
+                Expect.equal outcome.ExitCode 2 $"{arguments}: {outcome.Err}"
+                Expect.stringContains outcome.Err "is the file that is read" "why"
+
+            Expect.equal (File.ReadAllBytes trained) before "as it was"
+        }
+
         test "a diagram of the network" {
             use folder = new TemporaryFolder()
             let published = Shared.path [ "golden"; "tutorial5"; "DenseNet.ckpt" ]

@@ -88,6 +88,16 @@ let tests =
             Expect.equal (counts (openAt folder false)) (3, 0, 0) "a, more and b"
         }
 
+        test "a part that is a link to nothing is refused, whatever its name in any case" {
+            for name in [ "val"; "Test"; "train" ] do
+                use folder = new TemporaryFolder()
+                fill folder (two (if name = "train" then "training" else "train"))
+                Directory.CreateSymbolicLink(folder.At("set", name), "/not/mounted") |> ignore
+
+                Expect.throwsC (fun () -> openAt folder false |> ignore) (fun error ->
+                    Expect.stringContains error.Message $"{name}' is a link that leads nowhere" "what to do")
+        }
+
         test "for testing a part alone will do, and one class" {
             use folder = new TemporaryFolder()
             fill folder [ "test/b/1.png" ]

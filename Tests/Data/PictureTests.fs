@@ -189,6 +189,19 @@ let tests =
             Expect.hasLength (folder.Names "cache") 1 "which is"
         }
 
+        test "files of the same size and time are told apart by what they hold" {
+            use folder = new TemporaryFolder()
+            let time = System.DateTime(2020, 1, 1)
+
+            let pixel (colour: byte) =
+                write (folder.At "a.bmp") (bmp 4 4 (colour, colour, colour))
+                System.IO.File.SetLastWriteTimeUtc(folder.At "a.bmp", time)
+                let files = LabelledFiles(folder.Path, [| folder.At "a.bmp" |], [| 0L |])
+                ImageCache(folder.At "cache").Get(files, 4, 4, output).Pixels[0]
+
+            Expect.equal [ pixel 10uy; pixel 200uy; pixel 10uy ] [ 10uy; 200uy; 10uy ] "never what was there before"
+        }
+
         test "what a killed writer left in the cache is removed" {
             use folder = new TemporaryFolder()
             write (folder.At "a.png") (plain 4 4 (1uy, 2uy, 3uy))
