@@ -42,6 +42,9 @@ internal static class ResumedData
             );
         if (!accept)
             throw new RequestException($"{changed}. Put it back, or go on knowingly with --accept-changed-data");
-        output.Warning($"{changed}: going on as asked. Images may have moved from validation into training");
+        output.Warning(
+            $"{changed}: going on as asked. Images may have moved from validation into training, the best epoch so far was "
+                + "chosen on the old images, and the schedule counts the steps of the new epochs"
+        );
     }
 }
