@@ -5,6 +5,7 @@ open System.Security.Cryptography
 open System.Threading
 open Expecto
 open Hybrid.Host.Checkpoints
+open Hybrid.Tests
 open Hybrid.Tests.Data
 
 let private arguments =
@@ -53,8 +54,44 @@ let private killAt (folder: TemporaryFolder) arguments lines =
     work.Kill()
     Executable.finish work |> ignore
 
+/// Starts a run, or goes on with the one that is there, and kills it after so many milliseconds. Whether it came to its
+/// end before that.
+let private endsWithin (folder: TemporaryFolder) (milliseconds: int) =
+    let saved = File.Exists(folder.At("cut", "version_0", "checkpoints", "last.safetensors"))
+
+    // Killed before its first state was saved, a run has left nothing to go on with.
+    if not saved && Directory.Exists(folder.At "cut") then
+        Directory.Delete(folder.At "cut", true)
+
+    let work =
+        Executable.start folder.Path (if saved then [ "train"; "--resume"; "cut" ] else arguments @ [ "cut" ])
+
+    if not (work.WaitForExit milliseconds) then
+        work.Kill()
+
+    let outcome = Executable.finish work
+    Expect.contains [ 0; 137 ] outcome.ExitCode $"killed, or done: {outcome.Err}"
+    outcome.ExitCode = 0
+
 let tests =
     testList "resume" [
+        test "killed at any moment, again and again, it ends as if it had not been" {
+            use folder = new TemporaryFolder()
+            Executable.succeed folder.Path (arguments @ [ "whole" ]) |> ignore
+            let whole = left folder "whole"
+            let random = System.Random 12
+
+            for attempt in 1 .. Effort.tries 300 do
+                if endsWithin folder (random.Next(300, 2500)) then
+                    Expect.equal (left folder "cut") whole $"after attempt {attempt}"
+                    Directory.Delete(folder.At "cut", true)
+
+            while not (endsWithin folder 60_000) do
+                ()
+
+            Expect.equal (left folder "cut") whole "in the end"
+        }
+
         test "a run that was killed ends as if it had not been" {
             use folder = new TemporaryFolder()
             Executable.succeed folder.Path (arguments @ [ "whole" ]) |> ignore
