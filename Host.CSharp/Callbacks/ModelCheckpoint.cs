@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
 using Hybrid.Host.Checkpoints;
+using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Callbacks;
 
@@ -113,8 +114,8 @@ public sealed class ModelCheckpoint(
     private void DeleteDoomed()
     {
         // A folder that was removed meanwhile holds none of them, which whoever saves the run says.
-        foreach (var file in _doomed.Where(System.IO.File.Exists))
-            System.IO.File.Delete(file);
+        foreach (var file in _doomed)
+            Leftover.Delete(file);
         _doomed.Clear();
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Hybrid.Host.Checkpoints;
 using Hybrid.Host.Logs;
+using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Callbacks;
 
@@ -107,8 +108,8 @@ public sealed class TensorBoardLog(
         if (_started || _resumed)
             _file.Value(0, HparamsSession.End(_complete));
         _file.Dispose();
-        if (_resumed && !_known && !_complete && System.IO.File.Exists(_file.Path))
-            System.IO.File.Delete(_file.Path);
+        if (_resumed && !_known && !_complete)
+            Leftover.Delete(_file.Path);
     }
 
     private FileInfo[] Earlier() =>

@@ -9,18 +9,20 @@ namespace Hybrid.Host.Checkpoints;
 /// </summary>
 public static partial class AtomicFile
 {
-    /// <summary>Writes <paramref name="path"/>, creating its folder where needed.</summary>
+    /// <summary>Writes <paramref name="path"/>, creating its folder where needed, unless told not to.</summary>
     /// <param name="path">The file to write or replace.</param>
     /// <param name="write">Receives the stream to fill; what it throws is passed on after cleaning up.</param>
+    /// <param name="makeFolder">False where a folder that is gone is not to be made anew.</param>
     /// <exception cref="WorkException">The folder cannot be created or the file cannot be written.</exception>
-    public static void Write(string path, Action<Stream> write)
+    public static void Write(string path, Action<Stream> write, bool makeFolder = true)
     {
         var full = Path.GetFullPath(path);
         var folder = Path.GetDirectoryName(full) ?? throw new WorkException($"{path}: is a folder, not a file");
         var temporary = Path.Combine(folder, $".{Path.GetFileName(full)}.{Guid.NewGuid():N}.tmp");
         try
         {
-            Directory.CreateDirectory(folder);
+            if (makeFolder)
+                Directory.CreateDirectory(folder);
             using (var stream = new FileStream(temporary, FileMode.CreateNew, FileAccess.Write))
             {
                 write(stream);
@@ -30,7 +32,7 @@ public static partial class AtomicFile
         }
         catch (Exception e)
         {
-            Forget(temporary);
+            Leftover.Delete(temporary);
             if (e is IOException or UnauthorizedAccessException)
                 throw new WorkException($"{path}: cannot be written: {e.Message}", e);
             throw;
@@ -43,22 +45,10 @@ public static partial class AtomicFile
         if (Directory.Exists(folder))
             foreach (var left in Directory.GetFiles(folder, ".*.tmp"))
                 if (Temporary().IsMatch(Path.GetFileName(left)))
-                    Forget(left);
+                    Leftover.Delete(left);
     }
 
     /// <summary>The name of a file that is being written, and of no other.</summary>
     [GeneratedRegex(@"^\..+\.[0-9a-f]{32}\.tmp$")]
     private static partial Regex Temporary();
-
-    private static void Forget(string temporary)
-    {
-        try
-        {
-            File.Delete(temporary);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            // The first failure is the one worth reporting.
-        }
-    }
 }

@@ -64,6 +64,7 @@ public sealed class RunFolder : IDisposable
             var folder = new RunFolder(Path.Combine(parent.FullName, Prefix + next), parents);
             folder._fresh = true;
             folder.Hold();
+            Directory.CreateDirectory(folder.Checkpoints);
             return folder;
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -119,7 +120,7 @@ public sealed class RunFolder : IDisposable
     public void ReturnTo(string checkpoint)
     {
         using var source = File.OpenRead(checkpoint);
-        AtomicFile.Write(Last, source.CopyTo);
+        AtomicFile.Write(Last, source.CopyTo, makeFolder: false);
     }
 
     /// <summary>Writes what decides the run as <c>hparams.yaml</c>.</summary>
@@ -161,55 +162,89 @@ public sealed class RunFolder : IDisposable
     /// <summary>A file is begun here that no saved state knows of yet.</summary>
     public void Note(string file) => _lock?.Note(Path.GetFileName(file));
 
-    /// <summary>To be asked before anything is saved: what is written to a folder that is gone would make it anew, without
-    /// what was in it.</summary>
+    /// <summary>To be asked before anything is saved: a run that goes on without its folder would end with nothing.</summary>
     /// <exception cref="WorkException">The folder was removed, moved, or made anew by somebody else.</exception>
     public void CheckThere()
     {
-        if (!File.Exists(Metrics) || _lock is { IsLost: true })
-            throw new WorkException(
-                $"the run's folder '{Root}' was removed or moved while the run went on: it ends here"
-            );
+        if (IsGone)
+            throw Gone(null);
     }
 
+    /// <summary>Does what a run does in its folder. Whatever cannot be read or written there because the folder is gone ends
+    /// with the words of <see cref="CheckThere"/>: it may vanish between any two files.</summary>
+    /// <exception cref="WorkException">The folder was removed, moved, or made anew by somebody else.</exception>
+    public T Within<T>(Func<T> work)
+    {
+        try
+        {
+            return work();
+        }
+        catch (Exception error) when (IsOfFiles(error) && IsGone)
+        {
+            throw Gone(error);
+        }
+    }
+
+    /// <summary>Never fails: the folder may vanish meanwhile.</summary>
     public void Dispose()
     {
         var stays = !_worthless && (_kept || HoldsCheckpoint);
         if (!stays)
             RemoveOwn();
         _lock?.Dispose();
+        RemoveIfEmpty(Checkpoints);
         if (stays)
             return;
-        RemoveIfEmpty(Checkpoints);
         RemoveIfEmpty(Root);
-        _parents.RemoveEmpty();
+        Leftover.Try(_parents.RemoveEmpty);
     }
 
-    private bool HoldsCheckpoint =>
-        Directory.Exists(Checkpoints) && Directory.EnumerateFiles(Checkpoints, "*.safetensors").Any();
+    private bool IsGone => !File.Exists(Metrics) || _lock is { IsLost: true };
+
+    private WorkException Gone(Exception? cause) =>
+        new($"the run's folder '{Root}' was removed or moved while the run went on: it ends here", cause);
+
+    private static bool IsOfFiles(Exception error) =>
+        error is IOException or UnauthorizedAccessException
+        || error is WorkException { InnerException: IOException or UnauthorizedAccessException };
+
+    private bool HoldsCheckpoint => Files(Checkpoints, "*.safetensors").Count > 0;
 
     /// <summary>Removes what a run writes, and nothing that somebody else has put beside it.</summary>
     private void RemoveOwn()
     {
-        if (!Directory.Exists(Root))
-            return;
         foreach (var name in new[] { HyperParameters, "metrics.csv", "epochs.csv", ReportName })
-            File.Delete(Path.Combine(Root, name));
-        foreach (var log in EventFile.In(Root).ToList())
-            log.Delete();
-        if (!Directory.Exists(Checkpoints))
-            return;
-        AtomicFile.Sweep(Checkpoints);
+            Leftover.Delete(Path.Combine(Root, name));
+        Leftover.Try(() =>
+        {
+            foreach (var log in EventFile.In(Root).ToList())
+                log.Delete();
+        });
+        Leftover.Try(() => AtomicFile.Sweep(Checkpoints));
         if (_worthless)
-            foreach (var file in Directory.GetFiles(Checkpoints, "*.safetensors"))
-                File.Delete(file);
+            foreach (var file in Files(Checkpoints, "*.safetensors"))
+                Leftover.Delete(file);
     }
 
-    private static void RemoveIfEmpty(string folder)
+    /// <summary>None where there is no such folder.</summary>
+    private static IReadOnlyList<string> Files(string folder, string pattern)
     {
-        if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any())
-            Directory.Delete(folder);
+        try
+        {
+            return Directory.GetFiles(folder, pattern);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
     }
+
+    private static void RemoveIfEmpty(string folder) =>
+        Leftover.Try(() =>
+        {
+            if (!Directory.EnumerateFileSystemEntries(folder).Any())
+                Directory.Delete(folder);
+        });
 
     /// <summary>A path that is too long for its files would be found out one folder after the other.</summary>
     private static void CheckLength(string root)

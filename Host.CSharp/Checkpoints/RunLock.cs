@@ -82,7 +82,7 @@ internal sealed partial class RunLock : IDisposable
     {
         // While it is held: afterwards it may be another's.
         if (_file.CanWrite && File.Exists(_path) && !IsLost)
-            File.Delete(_path);
+            Leftover.Delete(_path);
         _file.Dispose();
     }
 

@@ -53,7 +53,8 @@ public static class Safetensors
     public static void Write(
         string path,
         IReadOnlyList<StoredTensor> tensors,
-        IReadOnlyDictionary<string, string> metadata
+        IReadOnlyDictionary<string, string> metadata,
+        bool makeFolder = true
     )
     {
         var laidOut = tensors.OrderByDescending(t => t.DType.Size()).ToList();
@@ -76,7 +77,8 @@ public static class Safetensors
                 stream.Write(header);
                 foreach (var tensor in laidOut)
                     stream.Write(tensor.Bytes.Span);
-            }
+            },
+            makeFolder
         );
     }
 

@@ -103,7 +103,8 @@ public sealed record TrainedModel(
         }
     }
 
-    /// <summary>Writes a safetensors file that <see cref="Read"/> needs nothing else for.</summary>
+    /// <summary>Writes a safetensors file that <see cref="Read"/> needs nothing else for, into a folder that is there.
+    /// </summary>
     public static void Write(
         string path,
         IReadOnlyList<StoredTensor> tensors,
@@ -113,7 +114,12 @@ public sealed record TrainedModel(
     )
     {
         var stated = new StoredFacts(trainedOn.Input, trainedOn.Classes, trainedOn.Normalisation, trainedOn.Data);
-        Safetensors.Write(path, tensors, Metadata(hyperParameters, [.. stated.ToMetadata(), .. facts]));
+        Safetensors.Write(
+            path,
+            tensors,
+            Metadata(hyperParameters, [.. stated.ToMetadata(), .. facts]),
+            makeFolder: false
+        );
     }
 
     /// <summary>What rebuilds the network, and what else the file said.</summary>

@@ -110,7 +110,9 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Trains to the end, then tests the best weights.</summary>
     /// <exception cref="OperationCanceledException">Interrupted; the state is saved.</exception>
     /// <exception cref="WorkException">Nothing came of it.</exception>
-    public TrainResult Finish()
+    public TrainResult Finish() => _folder.Within(Train);
+
+    private TrainResult Train()
     {
         var where = _request.FastDevRun ? "one step, nothing is kept" : $"into {_folder.Root}";
         TrainingWords.Before(_output, _model, _network.Plan, _data, _recipe, where);

@@ -5,7 +5,10 @@ open System.Diagnostics
 open System.IO
 open System.Threading
 open Expecto
+open Hybrid
+open Hybrid.Host.Callbacks
 open Hybrid.Host.Checkpoints
+open Hybrid.Host.Commands
 open Hybrid.Host.Runtime
 open Hybrid.Tests
 open Hybrid.Tests.Data
@@ -101,6 +104,68 @@ let private removed =
             Expect.isEmpty (folder.Names("runs", "version_0")) "nothing is made anew"
     }
 
+/// Takes a run's folder away at one event of its second epoch, in this process.
+let private vanishing =
+    let words =
+        List.tail RunFolders.tiny
+        @ Executable.words "--log-every 1 --save-every 1 --epochs 3 --trim-memory --json --out"
+
+    testList "a folder that is removed ends the run with a line, whatever is written next:" [
+        for name, isThen in
+            [
+                "EpochStarted", (fun (event: TrainingEvent) -> event.IsEpochStarted)
+                "StepEnded", (fun (event: TrainingEvent) -> event.IsStepEnded)
+                "LossLogged", (fun (event: TrainingEvent) -> event.IsLossLogged)
+                "EpochTrained", (fun (event: TrainingEvent) -> event.IsEpochTrained)
+                "EpochValidated", (fun (event: TrainingEvent) -> event.IsEpochValidated)
+                "EpochEnded", (fun (event: TrainingEvent) -> event.IsEpochEnded)
+                "FitEnded", (fun event -> event.IsFitEnded)
+            ] do
+            test name {
+                use folder = new TemporaryFolder()
+                let run = folder.At("runs", "version_0")
+                let mutable epochs = 0
+
+                let remove (event: TrainingEvent) =
+                    if event.IsEpochEnded then
+                        epochs <- epochs + 1
+
+                    if epochs >= 1 && isThen event && Directory.Exists run then
+                        Directory.Delete(run, true)
+
+                let train () = TrainCommand.Run(words @ [ folder.At "runs" ], [ Callback.Of remove ]) |> ignore
+
+                let error = Expect.throwsC train id
+                Expect.isTrue (error :? WorkException) $"{error}"
+                Expect.stringContains error.Message "removed or moved" "what happened"
+                Expect.isEmpty (folder.Names("runs", "version_0")) "nothing is made anew"
+            }
+    ]
+
+let private disposal =
+    test "letting a folder go that is gone, or a part of it, is no failure" {
+        for saved in [ true; false ] do
+            for part in [ ""; "checkpoints"; ".lock"; "hparams.yaml"; "metrics.csv" ] do
+                for other in [ false; true ] do
+                    use folder = new TemporaryFolder()
+                    let run = RunFolder.Create(folder.At "runs")
+                    File.WriteAllText(run.Metrics, "epoch,step")
+
+                    if saved then
+                        run.Keep()
+
+                    let gone = Path.Combine(run.Root, part)
+
+                    if Directory.Exists gone then Directory.Delete(gone, true) else File.Delete gone
+
+                    // Something else may lie there now.
+                    if other then
+                        File.WriteAllText(gone.TrimEnd '/', "mine")
+
+                    run.Dispose()
+                    run.Dispose()
+    }
+
 let private paths =
     testList "paths" [
         for name, out, word in
@@ -137,4 +202,4 @@ let private paths =
         }
     ]
 
-let tests = testList "a run's folder" [ live; twoAtOnce; kept; removed; paths ]
+let tests = testList "a run's folder" [ live; twoAtOnce; kept; removed; vanishing; disposal; paths ]
