@@ -73,7 +73,7 @@ type PredictArgument =
         member argument.Usage =
             match argument with
             | Files _ ->
-                "pictures (PNG or JPEG), and folders whose pictures are meant, those of folders inside them too"
+                "pictures (JPEG, PNG, WebP, BMP or GIF), and folders whose pictures are meant, those of folders inside them too"
             | Checkpoint _ -> Usage.checkpoint
             | Top _ -> "classes to name for each picture, the most probable ones (default: 5)"
             | Data _ ->

@@ -93,6 +93,8 @@ module internal Value =
         else
 
             oneOf "data" [ "shapes", 0; "cifar10", 1; "cifar100", 2; "folder", 3 ] kind
+            |> Result.mapError (fun message ->
+                message + "; a folder of pictures is named as folder:" + if folder = "" then text else folder)
             |> Result.bind (function
                 | 0 when text.Contains ':' -> Error $"--data {text}: shapes are drawn and take no folder"
                 | 0 -> Ok DataSource.Shapes

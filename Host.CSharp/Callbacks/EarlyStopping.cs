@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
 using Hybrid.Host.Checkpoints;
+using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Callbacks;
 
@@ -15,7 +16,7 @@ public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback, IStat
     public string Name => "early_stopping";
 
     /// <summary>What is not becoming better, and for how long.</summary>
-    public string Reason => $"{_waited} epochs without a better {monitor.Metric}";
+    public string Reason => $"{Counted.Of(_waited, "epoch")} without a better {monitor.Metric}";
 
     public override bool WantsStop => monitor.Patience > 0 && _waited >= monitor.Patience;
 

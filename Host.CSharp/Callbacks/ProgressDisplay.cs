@@ -51,7 +51,7 @@ public sealed class ProgressDisplay(Output output) : EpochCallback
                 Begin(e.Epoch, e.Step);
                 break;
             case TrainingEvent.EpochResumed e:
-                output.Line($"{Title(e.Epoch)} goes on after {e.Batch} of {_steps} steps");
+                output.Line($"{Title(e.Epoch)} goes on after {e.Batch:N0} of {Counted.Of(_steps, "step")}");
                 Begin(e.Epoch, e.Step);
                 break;
             case TrainingEvent.LossLogged e:

@@ -166,7 +166,7 @@ public static class BenchCommand
     private static void Show(BenchResult result, Output output)
     {
         output.Line(
-            $"{result.Machine.Processor}, {result.Device}, {result.Threads} threads, {result.Precision}, batches of {result.BatchSize}, "
+            $"{result.Machine.Processor}, {result.Device}, {Counted.Of(result.Threads, "thread")}, {result.Precision}, batches of {result.BatchSize}, "
                 + $"libtorch {result.Machine.Libtorch}; medians of {result.Repeats} (least to largest), images a second"
         );
         output.Line($"A large matrix product: {result.PeakGmacs:F0} billion multiply-adds a second");

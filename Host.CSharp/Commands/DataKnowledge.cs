@@ -36,7 +36,7 @@ public sealed record DataKnowledge(IReadOnlyList<string> Classes, Normalisation 
         var classes = data.Train.Classes;
         if (classes.Length != count)
             throw new RequestException(
-                $"'{trained.File}' tells {count} classes apart, {data.Name} has {classes.Length}"
+                $"'{trained.File}' tells {Counted.Of(count, "class", "classes")} apart, {data.Name} has {classes.Length}"
             );
         return new DataKnowledge(trained.Classes ?? classes, trained.Normalisation ?? data.Normalisation);
     }

@@ -21,8 +21,9 @@ public static class PredictCommand
         var csvToStdout = request.Csv == "-";
         var output = new Output(request.Json || csvToStdout);
         var files = PictureSearch.Find(request.Files);
-        CheckpointFile.Spare("--csv", request.Csv, [request.Checkpoint, .. files]);
-        var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
+        var checkpoint = RunCheckpoint.Of(request.Checkpoint, output.Line);
+        CheckpointFile.Spare("--csv", request.Csv, [checkpoint, .. files]);
+        var trained = TrainedModel.Read(checkpoint, request.Model, output.Line);
         if (trained.Input is not Shape.Image { channels: ImageSet.Channels } input)
             throw new RequestException($"'{trained.File}' reads inputs of {trained.Input}, not pictures");
         var most = MaxPixelBytes / ImageSet.Channels / input.height / input.width;
@@ -39,21 +40,29 @@ public static class PredictCommand
         var knowledge = DataKnowledge.Of(trained, request, output);
         using var network = trained.Build(placement);
         var rows = new List<PredictedFile>();
+        var remarks = new List<(string, PictureRemark)>();
         foreach (var (place, some) in chunks.Index())
-            rows.AddRange(
-                Predict(network, some, place == 0 ? pictures : Read(some), input, knowledge, request, output)
-            );
+        {
+            var read = place == 0 ? pictures : Read(some);
+            remarks.AddRange(read.Remarks.Select(remark => (some[remark.File], remark)));
+            rows.AddRange(Predict(network, some, read, input, knowledge, request));
+        }
+        PictureReading.Warn(output, remarks, files.Count);
         if (rows.Any(row => row.Probabilities.Any(double.IsNaN)))
             throw new WorkException($"'{trained.File}' predicts no numbers: its weights overflow");
         if (rows.Count == 0)
-            throw new WorkException($"none of the {files.Count:N0} files can be read as a picture");
+            throw new WorkException(
+                files.Count == 1
+                    ? $"'{files[0]}' cannot be read as a picture"
+                    : $"none of the {files.Count:N0} files can be read as a picture"
+            );
 
         if (request.Csv.Length == 0)
             output.Unbroken(Table(rows));
         else
             PredictionCsv.Write(request.Csv, rows);
         if (request.Csv.Length > 0 && !csvToStdout)
-            output.Line($"{rows.Count:N0} of {files.Count:N0} files in {request.Csv}");
+            output.Line($"{rows.Count:N0} of {Counted.Of(files.Count, "file")} in {request.Csv}");
         if (!csvToStdout)
             output.Result(new PredictResult(rows));
         return 0;
@@ -65,11 +74,9 @@ public static class PredictCommand
         Pictures pictures,
         Shape.Image input,
         DataKnowledge knowledge,
-        PredictRequest request,
-        Output output
+        PredictRequest request
     )
     {
-        PictureReading.Warn(output, pictures.Remarks, files);
         if (pictures.Kept.Length == 0)
             return [];
         using var images = Datasets.OfBytes(

@@ -15,7 +15,7 @@ public static class SummaryCommand
         var summary = Models.Summarise(Models.Plan(model, input));
         output.People.Write(Table(model, summary));
         output.Line(
-            $"{model.Name}: {summary.Params:N0} parameters, {summary.Macs:N0} multiply-adds an image, "
+            $"{model.Name}: {Counted.Of(summary.Params, "parameter")}, {summary.Macs:N0} multiply-adds an image, "
                 + $"{summary.Input} to {summary.Output}"
         );
         output.Result(
@@ -44,7 +44,7 @@ public static class SummaryCommand
     {
         if (request.Checkpoint.Length == 0)
             return (Models.Find(request.Model, 0), request.Input);
-        var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
+        var trained = TrainedModel.Read(RunCheckpoint.Of(request.Checkpoint, output.Line), request.Model, output.Line);
         return (trained.Model, trained.Input);
     }
 

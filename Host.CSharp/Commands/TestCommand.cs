@@ -11,7 +11,7 @@ public static class TestCommand
     public static int Run(TestRequest request)
     {
         var output = new Output(request.Json);
-        var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
+        var trained = TrainedModel.Read(RunCheckpoint.Of(request.Checkpoint, output.Line), request.Model, output.Line);
         var placement = Machine.Prepare(request.Machine);
         var wanted = Requests.WithSize(DataFor(request, trained), trained.Input);
         // The part that the checkpoint was trained without is only found as training found it.
@@ -21,6 +21,10 @@ public static class TestCommand
         if (data.Undivided)
             output.Line(
                 $"{data.Name} has no parts: all of it is tested{(own ? ", what the network was trained on included" : "")}"
+            );
+        else if (whole && request.Split.IsVal && data.ValFromTrain && wanted.ValSize is null)
+            output.Line(
+                $"{data.Name} has no folder val: the part of train that training would hold back is tested (--split train tests all)"
             );
         using var network = trained.Build(placement);
         if (trained.Classes is { } known && Lacking(known, data.Of(request.Split)) is { Count: > 0 } lacking)
@@ -53,7 +57,10 @@ public static class TestCommand
         var images = data.Of(split);
         if (images.Count == 0)
             throw new RequestException(
-                $"{data.Name} has no images in its {split} split: name another with --split, or other data with --data"
+                split.IsTest && data.ValFromTrain
+                    ? $"{data.Name} has no folder test: test on the images that training held back with --split val, or name "
+                        + "other data with --data"
+                    : $"{data.Name} has no images in its {split} split: name another with --split, or other data with --data"
             );
         if (!images.Shape.Equals(trained.Input))
             throw new RequestException(
@@ -62,12 +69,13 @@ public static class TestCommand
         var classes = trained.Classes;
         if (classes is null && trained.Model.Classes != images.Classes.Length)
             throw new RequestException(
-                $"'{trained.File}' tells {trained.Model.Classes} classes apart, {data.Name} has {images.Classes.Length}"
+                $"'{trained.File}' tells {Counted.Of(trained.Model.Classes, "class", "classes")} apart, {data.Name} has {images.Classes.Length}"
             );
         if (classes is not null && Unknown(classes, images) is { Count: > 0 } unknown)
             throw new RequestException(
                 $"'{trained.File}' is of the classes {FolderLayout.Few(classes)} and knows no {FolderLayout.Few(unknown)}, which "
                     + $"{data.Name} has: take those images away, or name their folders as the classes are named"
+                    + string.Concat(unknown.Take(1).Select(name => LayoutDoubts.Near(name, classes)))
             );
         // By their names: the same place in another list is another class.
         using var relabelled =
@@ -101,13 +109,13 @@ public static class TestCommand
             return data.Source is not DataSource.Folder { Folder: var folder } || Directory.Exists(folder)
                 ? data
                 : throw new RequestException(
-                    $"'{request.Checkpoint}' was trained on '{folder}', which is not there: say what to test on with "
+                    $"'{trained.File}' was trained on '{folder}', which is not there: say what to test on with "
                         + "--data folder:DIR"
                 );
         }
 
         throw new RequestException(
-            $"'{request.Checkpoint}' does not say what it was trained on: say what to test on with --data"
+            $"'{trained.File}' does not say what it was trained on: say what to test on with --data"
         );
     }
 

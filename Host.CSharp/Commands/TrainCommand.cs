@@ -50,8 +50,9 @@ public static class TrainCommand
         var fitted = Requests.Fitted(request, data.Train.Count);
         if (!fitted.Changes.Equals(request.Changes))
             output.Line(
-                $"{data.Train.Count:N0} images are few for batches of 128: they are smaller here, and the last one is kept where "
-                    + "it can be (--batch-size names another size)"
+                $"{Counted.Of(data.Train.Count, "image")} {(data.Train.Count == 1 ? "is" : "are")} few for batches of 128: they are of "
+                    + $"{fitted.Changes.BatchSize.Value} here{(fitted.Changes.KeepLast ? ", the last one kept though it may be smaller" : "")} "
+                    + "(--batch-size names another size)"
             );
         request = fitted;
         var tuner = new Tuner(request, data, placement, output);

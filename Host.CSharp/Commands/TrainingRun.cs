@@ -120,7 +120,7 @@ public sealed class TrainingRun : IDisposable
             _output.Line(remark);
         if (!_request.FastDevRun && _request.Data.LimitTrain > _data.Train.Count)
             _output.Line(
-                $"all of the {_data.Train.Count:N0} training images are taken: there are no {_request.Data.LimitTrain:N0}"
+                $"all of {Counted.Of(_data.Train.Count, "training image")} are taken: there are no {_request.Data.LimitTrain:N0}"
             );
         OutOfMemory.Explain(
             _network,
@@ -283,7 +283,7 @@ public sealed class TrainingRun : IDisposable
 
     private OperationCanceledException Interrupted()
     {
-        var soFar = $"interrupted after {_watch.Steps} steps";
+        var soFar = $"interrupted after {Counted.Of(_watch.Steps, "step")}";
         _report.Write(null, [], _clock.Elapsed);
         if (!_request.Save.Last || _request.FastDevRun)
             return new($"{soFar}; its last state was not to be saved");
@@ -301,7 +301,7 @@ public sealed class TrainingRun : IDisposable
         return model.Classes == classes
             ? model
             : throw new RequestException(
-                $"num_classes is {model.Classes}, but {data.Name} has {classes} classes: leave num_classes out"
+                $"num_classes is {model.Classes}, but {data.Name} has {Counted.Of(classes, "class", "classes")}: leave num_classes out"
             );
     }
 
@@ -319,7 +319,7 @@ public sealed class TrainingRun : IDisposable
         var classes = FineTuning.Start(_network, checkpoint, _request.Model.Weights, _output.Line);
         if (classes is not null)
             _output.Line(
-                $"'{checkpoint}' tells {classes} classes apart, {_data.Name} has {_data.Train.Classes.Length}: "
+                $"'{checkpoint}' tells {Counted.Of(classes.Value, "class", "classes")} apart, {_data.Name} has {_data.Train.Classes.Length}: "
                     + "the last layer starts anew"
             );
     }
@@ -336,7 +336,7 @@ public sealed class TrainingRun : IDisposable
         var threads = TorchSharp.torch.get_num_threads();
         if (saved.State.Threads != threads)
             _output.Line(
-                $"The run was started with {saved.State.Threads} threads and goes on with {threads}: its last digits will differ "
+                $"The run was started with {Counted.Of(saved.State.Threads, "thread")} and goes on with {threads}: its last digits will differ "
                     + $"(--threads {saved.State.Threads} keeps them)."
             );
     }

@@ -10,16 +10,16 @@ internal static class TrainingWords
     {
         var summary = Models.Summarise(plan);
         output.Line(
-            $"{model.Name}: {summary.Params:N0} parameters, {summary.Macs / 1e6:F1} million multiply-adds an image"
+            $"{model.Name}: {Counted.Of(summary.Params, "parameter")}, {summary.Macs / 1e6:F1} million multiply-adds an image"
         );
         output.Line(
-            $"{data.Name}: {data.Train.Count:N0} images to train on, {data.Val.Count:N0} to validate on, "
-                + $"{data.Test.Count:N0} to test on, {data.Train.Classes.Length} classes"
+            $"{data.Name}: {Counted.Of(data.Train.Count, "image")} to train on, {data.Val.Count:N0} to validate on, "
+                + $"{data.Test.Count:N0} to test on, {Counted.Of(data.Train.Classes.Length, "class", "classes")}"
         );
         if (data.OfPictures)
             OfPictures(output, data, recipe);
         output.Line(
-            $"{recipe.Epochs} {(recipe.Epochs == 1 ? "epoch" : "epochs")} of batches of {recipe.BatchSize}, {Training.OptimizerName(recipe)} "
+            $"{Counted.Of(recipe.Epochs, "epoch")} of batches of {recipe.BatchSize}, {Training.OptimizerName(recipe)} "
                 + $"at a rate of {recipe.LearningRate}, seed {recipe.Seed}; {where}"
         );
     }
@@ -32,7 +32,7 @@ internal static class TrainingWords
         var (count, size) = (data.Train.Count, recipe.BatchSize);
         if (recipe.DropLast && count >= size && count % size > 0)
             output.Line(
-                $"Batches of {size} leave out {count % size:N0} of {count:N0} images of every epoch"
+                $"Batches of {size} leave out {count % size:N0} of {Counted.Of(count, "image")} of every epoch"
                     + $"{(recipe.Shuffle ? ", others each time" : "")} (--batch-size, --no-drop-last)"
             );
         foreach (var (part, what) in new[] { (data.Train, "train"), (data.Val, "validate"), (data.Test, "test") })

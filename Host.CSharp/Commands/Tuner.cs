@@ -39,7 +39,9 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
                 Footprints.TooLittleMemory(network, 2, training: true, DeviceMemory.All(placement.Device))
             );
         var reason =
-            size == most ? $"an epoch is of {data.Train.Count:N0} images" : $"memory of {placement.Device} bounds it";
+            size == most
+                ? $"an epoch is of {Counted.Of(data.Train.Count, "image")}"
+                : $"memory of {placement.Device} bounds it";
         output.Line($"Batch size {size}: {reason}");
         Request = Requests.WithBatchSize(Request, size);
     }
@@ -102,7 +104,7 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
         );
         if (Tuning.Suggestion(points) is not { } rate)
             throw new WorkException(
-                $"no learning rate is found: the loss ran away after {points.Count} steps; name one with --lr"
+                $"no learning rate is found: the loss ran away after {Counted.Of(points.Count, "step")}; name one with --lr"
             );
         output.Line(
             $"Learning rate {rate:G4}: there the loss fell fastest, over {points.Count} rates up to {points[^1].Rate:G4}"

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Hybrid.Host.Checkpoints;
+using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Data;
 
@@ -53,7 +54,9 @@ public sealed record DataFacts(int Train, int Val, int Test, IReadOnlyList<strin
         void Count(string what, int before, int after)
         {
             if (before != after)
-                found.Add($"{after:N0} images to {what} on where there were {before:N0}");
+                found.Add(
+                    $"{Counted.Of(after, "image")} to {what} on where there {(before == 1 ? "was" : "were")} {before:N0}"
+                );
         }
         Count("train", Train, now.Train);
         Count("validate", Val, now.Val);

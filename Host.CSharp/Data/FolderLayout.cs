@@ -30,23 +30,24 @@ internal sealed record FolderLayout(string? Train, string? Val, string? Test, bo
         var names = PictureTree.Subfolders(root);
         string At(string name) => Path.Combine(root, name);
         string? Part(string[] usual) => One(root, [.. names.Where(name => Among(usual, name))]);
+        var loose = PictureTree.Files(root).Count(PictureFormat.IsNamed);
+        string[] remarks =
+            loose == 0
+                ? []
+                :
+                [
+                    $"{Counted.Of(loose, "picture")} right in '{root}' {(loose == 1 ? "is" : "are")} of no class: left out",
+                ];
+        if (ClassesByNamesOfParts(root, names) is { } taken)
+            return new(root, null, null, Bare: true, [taken, .. remarks]);
         var (train, val, test) = (Part(TrainNames), Part(ValNames), Part(TestNames));
         string[] parts = [.. new[] { train, val, test }.OfType<string>()];
         string[] others = [.. names.Where(name => !parts.Contains(name)).Where(name => HoldsPicture(At(name)))];
-        var loose = PictureTree.Files(root).Count(PictureFormat.IsNamed);
-        string[] remarks = loose == 0 ? [] : [$"{loose:N0} pictures right in '{root}' are of no class: left out"];
-
         if (parts.Length == 0)
-            return new(root, null, null, Bare: true, remarks);
-        // A class may be called train, dev or test.
-        if (parts is [var only] && others.Length > 0 && LooksLikeClass(At(only)))
-            return new(
-                root,
-                null,
-                null,
-                Bare: true,
-                [$"'{At(only)}' is taken as a class, as are those beside it", .. remarks]
-            );
+        {
+            string[] wrapped = LayoutDoubts.Wrapped(root, others, testing) is { } doubt ? [doubt] : [];
+            return new(root, null, null, Bare: true, [.. wrapped, .. LayoutDoubts.Bare(root, others), .. remarks]);
+        }
         if (others.Length > 0 && (train is null || LooksLikeClass(At(train)) || Inside(At(train)).Count() == 1))
             throw new RequestException(
                 $"'{root}' can be read in two ways: as the parts {Few(parts)}, or as classes, with {Few(others)} beside "
@@ -57,13 +58,7 @@ internal sealed record FolderLayout(string? Train, string? Val, string? Test, bo
                 $"'{root}' has no train folder, and the classes are those of train. A folder of class folders is data to "
                     + $"train on by itself: folder:{At(val ?? test!)}"
             );
-        if (others.Length > 0)
-            remarks =
-            [
-                $"{Few([.. others.Select(name => $"'{At(name)}'")])}: holds pictures and is not read: it is none of train, "
-                    + "val and test",
-                .. remarks,
-            ];
+        remarks = [.. LayoutDoubts.Beside(root, train, others), .. remarks];
         string? Full(string? name) => name is null ? null : At(name);
         return new(Full(train), Full(val), Full(test), Bare: false, remarks);
     }
@@ -82,8 +77,28 @@ internal sealed record FolderLayout(string? Train, string? Val, string? Test, bo
 
     private static bool Among(string[] usual, string name) => usual.Contains(name, StringComparer.OrdinalIgnoreCase);
 
-    private static bool IsPart(string name) =>
+    /// <summary>Whether a folder is called as a part of a set may be.</summary>
+    public static bool IsPart(string name) =>
         Among(TrainNames, name) || Among(ValNames, name) || Among(TestNames, name);
+
+    /// <summary>A class may be called train, dev or test: parts hold folders of classes. Where none of them does, and there are
+    /// others, all are classes; but not where train is one of several, which is a set whose pictures have no labels.
+    /// </summary>
+    /// <returns>What there is to say then; else null.</returns>
+    private static string? ClassesByNamesOfParts(string root, IReadOnlyList<string> names)
+    {
+        var holding = names.Where(name => HoldsPicture(Path.Combine(root, name))).ToLookup(IsPart);
+        string[] named = [.. holding[true]];
+        return
+            named.Length > 0
+            && holding[false].Any()
+            && (named.Length == 1 || !named.Any(name => Among(TrainNames, name)))
+            && named.All(name => LooksLikeClass(Path.Combine(root, name)))
+            ? $"{Few([.. named.Select(name => $"'{Path.Combine(root, name)}'")])} "
+                + $"{(named.Length == 1 ? "is taken as a class" : "are taken as classes")}, as are those beside "
+                + (named.Length == 1 ? "it" : "them")
+            : null;
+    }
 
     private static string? One(string root, IReadOnlyList<string> found)
     {

@@ -17,7 +17,7 @@ public sealed class ImageCache(string? folder)
     /// <summary>The environment variable with another folder for the files, or <c>off</c>.</summary>
     public const string Variable = "HYBRID_CACHE";
 
-    private static ReadOnlySpan<byte> Magic => "HYBRID images 3\n"u8;
+    private static ReadOnlySpan<byte> Magic => "HYBRID images 4\n"u8;
 
     private const int Digest = SHA256.HashSizeInBytes;
 

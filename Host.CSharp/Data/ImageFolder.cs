@@ -15,13 +15,10 @@ public sealed class ImageFolder
     private static readonly string[] NoClass = ["test", "images", "unknown", "unlabelled", "unlabeled"];
 
     private readonly string _root;
-    private readonly int _height;
-    private readonly int _width;
-    private readonly bool _refuseBroken;
-    private readonly ImageCache _cache;
     private readonly Output _output;
     private readonly bool _testing;
     private readonly bool _bare;
+    private readonly PartReader _reader;
 
     /// <summary>Looks at the folders; no picture is read yet.</summary>
     /// <param name="root">DIR.</param>
@@ -42,8 +39,7 @@ public sealed class ImageFolder
     )
     {
         _root = Path.GetFullPath(root);
-        (_height, _width, _refuseBroken, _testing) = (height, width, refuseBroken, testing);
-        (_cache, _output) = (cache, output);
+        (_output, _testing) = (output, testing);
         if (!Directory.Exists(_root))
             throw new RequestException($"there is no folder '{_root}'");
         try
@@ -60,8 +56,11 @@ public sealed class ImageFolder
             Train = layout.Train is { } train ? Files(train) : null;
             if (!testing)
                 RefuseWithout(layout.Train!);
+            foreach (var alike in LayoutDoubts.Alike(layout.Train ?? _root, Classes))
+                output.Warning(alike);
             Val = layout.Val is { } val ? Files(val) : null;
             Test = test is null ? null : Files(test);
+            _reader = new(Classes, height, width, refuseBroken, whole: !testing, cache, output);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -78,7 +77,7 @@ public sealed class ImageFolder
 
     private LabelledFiles? Test { get; }
 
-    /// <summary>The parts that there are. Reading one shows a bar, and a warning for each file left out.</summary>
+    /// <summary>The parts that there are. Reading shows a bar, and one warning that counts the files left out.</summary>
     public ImageParts Parts() =>
         new(
             () =>
@@ -95,6 +94,9 @@ public sealed class ImageFolder
             Undivided = _bare,
             FileList = Digest(),
         };
+
+    private ImageSet Read(LabelledFiles part) =>
+        _reader.Read(part, [.. new[] { Train, Val, Test }.OfType<LabelledFiles>()]);
 
     /// <summary>SHA-256 over each file's part, path inside it, class and size: the same wherever the set lies.</summary>
     private string Digest()
@@ -114,25 +116,6 @@ public sealed class ImageFolder
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <exception cref="WorkException">None of the files can be read, or of a class none, or one may not be broken.
-    /// </exception>
-    private ImageSet Read(LabelledFiles files)
-    {
-        var pictures = _cache.Get(files, _height, _width, _output);
-        PictureReading.Warn(_output, pictures.Remarks, files.Paths);
-        var broken = pictures.Remarks.Count(remark => remark.LeftOut);
-        if (_refuseBroken && broken > 0)
-            throw new WorkException(
-                $"{broken:N0} of the {files.Paths.Count:N0} pictures in '{files.Folder}' cannot be read"
-            );
-        if (pictures.Kept.Length == 0)
-            throw new WorkException($"none of the {files.Paths.Count:N0} pictures in '{files.Folder}' can be read");
-        long[] labels = [.. pictures.Kept.Select(place => files.Labels[place])];
-        if (!_testing && ReferenceEquals(files, Train) && Lacking(labels) is { } name)
-            throw new WorkException($"none of the pictures in '{Path.Combine(files.Folder, name)}' can be read");
-        return new ImageSet(pictures.Pixels, labels, Classes, _height, _width);
-    }
-
     private LabelledFiles Files(string folder)
     {
         var paths = new List<string>();
@@ -148,6 +131,7 @@ public sealed class ImageFolder
             if (!places.TryGetValue(name, out var label))
                 throw new RequestException(
                     $"'{Path.Combine(folder, name)}' is of no class in train, which has {FolderLayout.Few(Classes)}"
+                        + LayoutDoubts.Near(name, Classes)
                 );
             paths.AddRange(files[true]);
             labels.AddRange(files[true].Select(_ => label));
@@ -158,7 +142,9 @@ public sealed class ImageFolder
         WarnOfOthers(folder, others);
         var loose = PictureTree.Files(folder).Count(PictureFormat.IsNamed);
         if (loose > 0 && paths.Count > 0 && !_bare)
-            _output.Warning($"{loose:N0} pictures right in '{folder}' are of no class: left out");
+            _output.Warning(
+                $"{Counted.Of(loose, "picture")} right in '{folder}' {(loose == 1 ? "is" : "are")} of no class: left out"
+            );
         return paths.Count > 0
             ? new LabelledFiles(folder, paths, labels)
             : throw new RequestException(
@@ -199,8 +185,8 @@ public sealed class ImageFolder
         _output.Warning(
             count == 0
                 ? $"'{test}' holds no picture: nothing is tested"
-                : $"the {count:N0} pictures in '{test}' lie in no folder of their class: nothing is tested on them "
-                    + "('hybrid predict' names their classes)"
+                : $"{Counted.Of(count, "picture")} in '{test}' {(count == 1 ? "lies" : "lie")} in no folder of a class: nothing is "
+                    + "tested there ('hybrid predict' names their classes)"
         );
         return false;
     }
@@ -213,7 +199,9 @@ public sealed class ImageFolder
                     + "folder away if it is no class"
             );
         if (Classes.Count == 1)
-            throw new RequestException($"'{train}' has one class, '{Classes[0]}': at least two are needed");
+            throw new RequestException(
+                $"'{train}' has one class, '{Classes[0]}': at least two are needed, each a folder right in '{train}'"
+            );
     }
 
     /// <summary>The first class that no label is of.</summary>

@@ -22,13 +22,17 @@ public sealed class LoadedData : IDisposable
     /// <summary>Finds the data, downloading it where that is its way; reads nothing yet.</summary>
     /// <param name="testing">Nothing is trained on it: a part alone will do, and some of the classes.</param>
     /// <param name="whole">The part that will be asked for, where a set that comes in no parts is not to be split: it is
-    /// all of the set.</param>
+    /// all of the set. Of train nothing is held back then.</param>
     public LoadedData(DataRequest request, Output output, bool testing = false, Hybrid.Command.Split? whole = null)
     {
         _request = request;
         var parts = Find(request, output, testing);
         FileList = parts.FileList;
-        _whole = whole is not null && parts.Undivided ? new(() => Datasets.Limit(_all!.Value, Limit(whole))) : null;
+        Undivided = whole is not null && parts.Undivided;
+        // Nothing needs to be held back from what is not trained on, unless that is asked for.
+        var uncut = whole is { IsTrain: true } && OfPictures && parts.Val is null && request.ValSize is null;
+        _whole = Undivided || uncut ? new(() => Datasets.Limit(_all!.Value, Limit(whole!))) : null;
+        ValFromTrain = OfPictures && parts.Val is null;
         _facts = new(() => DataFacts.Of(this));
         if (parts.Val is not null && request.ValSize is not null)
             throw new RequestException($"{Name} has validation images of its own: leave --val-size out");
@@ -59,7 +63,10 @@ public sealed class LoadedData : IDisposable
     public Normalisation Normalisation => _normalisation.Value;
 
     /// <summary>Whether all images are in every part.</summary>
-    public bool Undivided => _whole is not null;
+    public bool Undivided { get; }
+
+    /// <summary>Whether pictures to validate on have no folder of their own, and are taken from train.</summary>
+    public bool ValFromTrain { get; }
 
     /// <summary>Whether the pictures come from folders, each of a size of its own.</summary>
     public bool OfPictures => _request.Source.IsFolder;
@@ -141,11 +148,24 @@ public sealed class LoadedData : IDisposable
 
     private static ImageParts Cifar(CifarVariant variant, string folder, Output output)
     {
-        var found = DownloadBar.Show(
-            output,
-            variant.Name,
-            progress => new CifarArchive(variant).Ensure(folder.Length > 0 ? folder : null, progress, Interrupt.Token)
-        );
+        string found;
+        try
+        {
+            found = DownloadBar.Show(
+                output,
+                variant.Name,
+                progress =>
+                    new CifarArchive(variant).Ensure(folder.Length > 0 ? folder : null, progress, Interrupt.Token)
+            );
+        }
+        catch (OperationCanceledException error) when (Interrupt.Asked)
+        {
+            throw new OperationCanceledException(
+                $"interrupted while {variant.Name} was brought here; what has arrived is kept, and the next time goes on from there",
+                error
+            );
+        }
+
         return new ImageParts(
             () => CifarFiles.Read(variant, found, Split.Train),
             null,

@@ -44,6 +44,10 @@ internal static class PictureFile
                 return Broken(place, $"has {length:N0} bytes, more than the {MaxBytes:N0} that are read");
             return Decode(place, File.ReadAllBytes(path), height, width, pixels);
         }
+        catch (IOException) when (PictureTree.IsLost(path))
+        {
+            return Passing(place, "has a name that is no UTF-8 text, so that it cannot be opened: rename it");
+        }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or OutOfMemoryException)
         {
             return Passing(place, $"cannot be opened ({error.Message})");
@@ -109,7 +113,7 @@ internal static class PictureFile
             return Broken(place, result == SKCodecResult.IncompleteInput ? "is cut off" : "is damaged");
         Resampling.Cover(bitmap.GetPixelSpan(), size.Height, size.Width, orientation, pixels, height, width);
         return (header with { Animated = header.Animated || codec.FrameCount > 1 }).Oddity is { } oddity
-            ? new PictureRemark(place, oddity, $"is {oddity}", LeftOut: false, Lasting: true)
+            ? new PictureRemark(place, $"is {oddity}", LeftOut: false, Lasting: true)
             : null;
     }
 
@@ -129,10 +133,8 @@ internal static class PictureFile
     }
 
     /// <summary>Of what the file holds: it stays so until the file changes.</summary>
-    private static PictureRemark Broken(int place, string what) =>
-        new(place, "cannot be read", $"{what}: left out", LeftOut: true, Lasting: true);
+    private static PictureRemark Broken(int place, string what) => new(place, what, LeftOut: true, Lasting: true);
 
     /// <summary>Of the moment: the next try may go well.</summary>
-    private static PictureRemark Passing(int place, string what) =>
-        new(place, "cannot be read", $"{what}: left out", LeftOut: true, Lasting: false);
+    private static PictureRemark Passing(int place, string what) => new(place, what, LeftOut: true, Lasting: false);
 }

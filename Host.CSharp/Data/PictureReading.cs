@@ -5,7 +5,8 @@ namespace Hybrid.Host.Data;
 /// <summary>Reads many picture files at once.</summary>
 internal static class PictureReading
 {
-    private const int MostOfAKind = 20;
+    /// <summary>Files that a warning names.</summary>
+    private const int MostNamed = 3;
 
     /// <summary>All files brought to one size, on all cores, with a bar.</summary>
     /// <param name="title">What is read, for the bar.</param>
@@ -41,24 +42,50 @@ internal static class PictureReading
         }
         catch (OperationCanceledException error)
         {
-            throw new OperationCanceledException($"interrupted after {done:N0} of {files.Count:N0} pictures", error);
+            throw new OperationCanceledException(
+                $"interrupted after {done:N0} of {Counted.Of(files.Count, "picture")}",
+                error
+            );
         }
 
         int[] kept = [.. Enumerable.Range(0, files.Count).Where(place => remarks[place] is not { LeftOut: true })];
         return new Pictures(Packed(pixels, kept, bytes), kept, [.. remarks.OfType<PictureRemark>()]);
     }
 
-    /// <summary>One line for each file that there is something to say of; of many of a kind the first ones and a
-    /// count.</summary>
-    public static void Warn(Output output, IReadOnlyList<PictureRemark> remarks, IReadOnlyList<string> files)
+    /// <summary>One line for the files that are left out and one for those that are unusual, however many they are.
+    /// </summary>
+    /// <param name="total">How many files were read, these among them.</param>
+    public static void Warn(Output output, IReadOnlyList<(string File, PictureRemark Remark)> found, int total)
     {
-        foreach (var kind in remarks.GroupBy(remark => remark.Kind))
-        {
-            foreach (var remark in kind.Take(MostOfAKind))
-                output.Warning($"'{files[remark.File]}' {remark.Text}");
-            if (kind.Count() > MostOfAKind)
-                output.Warning($"and {kind.Count() - MostOfAKind:N0} more: {kind.Key}");
-        }
+        var kinds = found.ToLookup(it => it.Remark.LeftOut);
+        Warn(output, [.. kinds[true]], total, "cannot be read and are left out", ": left out");
+        Warn(output, [.. kinds[false]], total, "are unusual", "");
+    }
+
+    private static void Warn(
+        Output output,
+        IReadOnlyList<(string File, PictureRemark Remark)> found,
+        int total,
+        string many,
+        string ending
+    )
+    {
+        if (found.Count == 0)
+            return;
+        // Of several kinds each is named before any is named again.
+        var shown = found
+            .GroupBy(it => it.Remark.Text)
+            .SelectMany(kind => kind.Index())
+            .OrderBy(it => it.Index)
+            .Take(MostNamed)
+            .Select(it => $"'{it.Item.File}' {it.Item.Remark.Text}")
+            .ToList();
+        output.Warning(
+            found.Count == 1
+                ? $"{shown[0]}{ending}"
+                : $"{found.Count:N0} of {Counted.Of(total, "picture")} {many}: "
+                    + $"{string.Join("; ", shown)}{(found.Count > shown.Count ? $"; and {found.Count - shown.Count:N0} more" : "")}"
+        );
     }
 
     /// <summary>The kept images moved together.</summary>

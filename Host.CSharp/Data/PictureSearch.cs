@@ -39,6 +39,10 @@ public static class PictureSearch
                 if (PictureFormat.IsNamed(path))
                     yield return path;
             }
+            else if (PictureTree.IsLost(path))
+                throw new RequestException(
+                    $"a folder in '{shown}' has a name that is no UTF-8 text, '{entry.Name}': rename it, or take it away"
+                );
             else if (inner.LinkTarget is null && !inner.Name.StartsWith('.'))
                 foreach (var file in Below(inner, path))
                     yield return file;

@@ -1,3 +1,5 @@
+using Hybrid.Host.Runtime;
+
 namespace Hybrid.Host.Data;
 
 /// <summary>What lies in a folder and below it, as far as pictures go. Links are followed, as torchvision follows them;
@@ -11,7 +13,10 @@ internal static class PictureTree
 
     /// <summary>Names of the folders right inside, in ordinal order. Hidden ones and clutter are nobody's classes.
     /// </summary>
-    public static IReadOnlyList<string> Subfolders(string folder) =>
+    /// <exception cref="RequestException">A name is no text, so that what is in the folder cannot be come to.</exception>
+    public static IReadOnlyList<string> Subfolders(string folder)
+    {
+        string[] names =
         [
             .. Directory
                 .EnumerateDirectories(folder)
@@ -20,6 +25,15 @@ internal static class PictureTree
                 .Where(name => !ClutterFolders.Contains(name, StringComparer.OrdinalIgnoreCase))
                 .Order(StringComparer.Ordinal),
         ];
+        return names.FirstOrDefault(name => IsLost(Path.Combine(folder, name))) is { } lost
+            ? throw new RequestException(
+                $"a folder in '{folder}' has a name that is no UTF-8 text, '{lost}': rename it, or take it away"
+            )
+            : names;
+    }
+
+    /// <summary>Whether a path that was found leads nowhere because bytes of a name that are no UTF-8 were lost.</summary>
+    public static bool IsLost(string path) => path.Contains('\uFFFD') && !Path.Exists(path) && !IsLinkToNothing(path);
 
     /// <summary>Files right inside, in ordinal order; hidden ones and clutter left out.</summary>
     public static IEnumerable<string> Files(string folder) =>

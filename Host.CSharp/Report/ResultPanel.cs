@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Report;
 
@@ -76,6 +77,6 @@ public static class ResultPanel
     private static double Median(double[] sorted) => (sorted[sorted.Length / 2] + sorted[(sorted.Length - 1) / 2]) / 2;
 
     private static string Machine(Placement placement) =>
-        $"{placement.Device}, {placement.DType.ToString().ToLowerInvariant()}, {TorchSharp.torch.get_num_threads()} threads, "
+        $"{placement.Device}, {placement.DType.ToString().ToLowerInvariant()}, {Counted.Of(TorchSharp.torch.get_num_threads(), "thread")}, "
         + RuntimeInformation.OSDescription;
 }

@@ -1,3 +1,5 @@
+using Hybrid.Host.Runtime;
+
 namespace Hybrid.Host.Report;
 
 /// <summary><c>report.html</c> of one run.</summary>
@@ -21,7 +23,7 @@ public static class RunReport
             );
         if (run.Shown is null)
             tiles.Add(("train accuracy", Figures.Share(run.History.Epochs[^1].TrainAccuracy), "last epoch"));
-        tiles.Add(("Parameters", Figures.Count(summary.Params), $"{run.Classes.Count} classes"));
+        tiles.Add(("Parameters", Figures.Count(summary.Params), Counted.Of(run.Classes.Count, "class", "classes")));
         tiles.Add(("Multiply-adds", Figures.Millions(summary.Macs), $"an image of {summary.Input}"));
         return Page.Tiles(tiles);
     }

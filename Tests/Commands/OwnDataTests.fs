@@ -68,6 +68,27 @@ let tests =
             Expect.equal (counted (tested folder checkpoint "--data folder:one")) (3, 3) "a part alone, of one class"
             fill folder "other" [ cat; ("gnu", (9uy, 9uy, 9uy)) ] 2
             tested folder checkpoint "--data folder:other" |> refused [ "gnu"; "cat, dog, emu" ]
+            // A set in parts that it was not trained on: nothing of train is held back, unless that is asked for.
+            fill folder "parts/train" [ cat; dog; emu ] 10
+
+            Expect.equal
+                (counted (tested folder checkpoint "--data folder:parts --split train"))
+                (30, 30)
+                "all of train"
+
+            let val' = tested folder checkpoint "--data folder:parts --split val"
+            Expect.equal (counted val') (3, 3) "as training would hold them back"
+            Expect.stringContains val'.Err "has no folder val" "said"
+            let asked = tested folder checkpoint "--data folder:parts --split train --val-size 6"
+            Expect.equal (counted asked) (24, 24) "as asked"
+            fill folder "cased" [ ("Cat", snd cat); dog ] 2
+            tested folder checkpoint "--data folder:cased" |> refused [ "only in case" ]
+            // A run's folder stands for its best checkpoint.
+            let run = tested folder "runs/version_0" "--split val"
+            Expect.equal (counted run) (6, 6) "the same file"
+            Expect.stringContains run.Err "its best checkpoint is taken, " "said"
+            tested folder "runs" "--split val" |> refused [ "holds runs"; "version_0" ]
+            tested folder checkpoint "" |> refused [ "no folder test"; "--split val" ]
             // What it was trained on is split as it was.
             Expect.equal (counted (tested folder checkpoint "--split val")) (6, 6) "the validation images"
             Directory.Move(folder.At "set", folder.At "moved")
@@ -81,6 +102,7 @@ let tests =
             fill folder "set/train" [ emu ] 3
             let usual = train folder "--data folder:set --epochs 1"
             Expect.stringContains usual.Err "brought to 32x32" "the size"
+            Expect.stringContains usual.Err "few for batches of 128: they are of 8 here" "the size that was chosen"
             Expect.stringContains usual.Err "1 epoch of batches of 8" "of 84 images"
             Expect.equal (usual.Json.GetProperty("steps").GetInt64()) 11L "the last one smaller"
             Expect.stringContains usual.Err "No images to validate on of emu" "a tenth of three"
@@ -151,6 +173,34 @@ let tests =
             tested folder named "" |> refused [ "cifar10:"; "not there" ]
             Expect.isFalse (Directory.Exists(folder.At "fresh")) "nothing was made"
         }
+
+        test "what is beside train is named, with what to do with it" {
+            withoutCache ()
+            use folder = new TemporaryFolder()
+            fill folder "set/train" [ cat; dog ] 8
+            fill folder "set/eval" [ cat; dog ] 2
+            fill folder "set/Train2" [ emu ] 2
+            fill folder "set/train" [ ("Cat", snd cat) ] 4
+            let outcome = train folder "--data folder:set --fast-dev-run"
+            Expect.stringContains outcome.Err ("hybrid test --data folder:" + folder.At("set", "eval")) "to test on"
+
+            Expect.stringContains
+                outcome.Err
+                ("'" + folder.At("set", "Train2") + "': holds pictures and is not read")
+                "else"
+
+            Expect.stringContains outcome.Err "'Cat' and 'cat'" "two classes"
+            fill folder "mixed" [ ("cat/train", snd cat); ("cat/test", snd cat); ("dog/train", snd dog) ] 4
+            let mixed = train folder "--data folder:mixed --fast-dev-run"
+            Expect.stringContains mixed.Err "whose pictures are read together" "parts inside classes"
+        }
+
+        for given, expected in [ "pets", "folder:pets"; "./a/b", "folder:./a/b"; "foldr:x", "folder:x" ] do
+            test $"--data {given} is told of {expected}" {
+                match Hybrid.CommandLine.Read [| "train"; "--data"; given |] with
+                | Hybrid.Command.Request.Wrong message -> Expect.stringContains message expected "proposed"
+                | other -> failtest $"{other}"
+            }
 
         test "a path with NUL is refused in a line" {
             match Hybrid.CommandLine.Read [| "train"; "--data"; "folder:a\000b" |] with

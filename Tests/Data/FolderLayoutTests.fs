@@ -1,5 +1,6 @@
 module Hybrid.Tests.Data.FolderLayoutTests
 
+open System
 open System.IO
 open Expecto
 open Hybrid.Host.Data
@@ -43,6 +44,9 @@ let private found = [
     "a class called train in train", [ "train/train/1.png"; "train/bus/1.png" ], (2, 0, 0)
     "a class called train", [ "train/1.png"; "bus/1.png"; "car/1.png" ], (3, 0, 0)
     "a class called test", [ "test/1.png"; "control/1.png" ], (2, 0, 0)
+    "classes called val and dev", [ "val/1.png"; "dev/1.png"; "a/1.png"; "b/1.png" ], (4, 0, 0)
+    "one folder inside each class", [ "a/2020/1.png"; "b/1.png" ], (2, 0, 0)
+    "classes that differ in case", [ "train/Cat/1.png"; "train/cat/1.png" ], (2, 0, 0)
     "what zip and Jupyter leave", "train/__MACOSX/._1.png" :: "train/.ipynb_checkpoints/1.png" :: two "train", (2, 0, 0)
 ]
 
@@ -54,6 +58,16 @@ let private refused = [
     "a class called train with folders inside", [ "train/x/1.png"; "bus/1.png" ], [ "two ways"; "bus" ]
     "pictures without classes", [ "train/1.png"; "test/1.png" ], [ "train"; "CLASS" ]
     "an unlabelled val", "val/1.png" :: two "train", [ "val"; "CLASS" ]
+    "train among classes that are called as parts", [ "train/1.png"; "val/1.png"; "a/1.png" ], [ "two ways" ]
+    "classes in one more folder", two "images", [ "a, b"; "did you mean folder:"; "images?" ]
+    "parts in one more folder", two "data/train" @ two "data/val", [ "did you mean folder:"; "data?" ]
+    "parts in two more folders", two "x/data/train" @ two "x/data/val", [ "did you mean folder:"; "data?" ]
+    "parts by other names", two "training_set" @ two "test_set", [ "training_set"; "a, b"; "Call them train" ]
+    "parts of parts by other names",
+    two "seg_train/seg_train" @ two "seg_test/seg_test",
+    [ "seg_train"; "Call them train" ]
+    "a class of val in another case", two "train" @ [ "val/A/1.png" ], [ "'A' differs from 'a' only in case"; "rename" ]
+    "one class in train", [ "train/images/a/1.png"; "train/images/b/1.png" ], [ "one class, 'images'"; "right in" ]
 ]
 
 let tests =
@@ -96,6 +110,38 @@ let tests =
 
                 Expect.throwsC (fun () -> openAt folder false |> ignore) (fun error ->
                     Expect.stringContains error.Message $"{name}' is a link that leads nowhere" "what to do")
+        }
+
+        test "names that are no text are named, and nothing is left out for them without a word" {
+            if OperatingSystem.IsLinux() then
+                use folder = new TemporaryFolder()
+                fill folder (two "train")
+
+                let make (what: string) =
+                    let script = $"import os; os.chdir(os.environ['SET']); {what}"
+                    let info = Diagnostics.ProcessStartInfo("python3", [ "-c"; script ])
+                    info.Environment["SET"] <- folder.At "set"
+                    use work = Diagnostics.Process.Start info |> Option.ofObj |> Option.get
+                    work.WaitForExit()
+                    Expect.equal work.ExitCode 0 what
+
+                make "open(b'train/a/f\\xfcr.png', 'wb').write(open('train/a/1.png', 'rb').read())"
+                Expect.equal (counts (openAt folder false)) (2, 0, 0) "without it"
+                let strict = ImageFolder(folder.At "set", 4, 4, true, ImageCache null, Output true, false)
+                Expect.throwsT<WorkException> (fun () -> strict.Parts().Train.Invoke() |> ignore) "refused as asked"
+                make "os.mkdir(b'train/m\\xfcll')"
+
+                for testing in [ false; true ] do
+                    Expect.throwsC (fun () -> openAt folder testing |> ignore) (fun error ->
+                        Expect.isTrue (error :? RequestException) $"{error}"
+                        Expect.stringContains error.Message "no UTF-8 text" "what is wrong"
+                        Expect.stringContains error.Message "rename" "what to do")
+
+                Expect.throwsC (fun () -> PictureSearch.Find [ folder.At "set" ] |> ignore) (fun error ->
+                    Expect.stringContains error.Message "no UTF-8 text" "to predict, too")
+
+                // .NET cannot remove what it cannot name.
+                make "import shutil; shutil.rmtree(b'train')"
         }
 
         test "for testing a part alone will do, and one class" {
