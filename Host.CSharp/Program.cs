@@ -15,7 +15,7 @@ try
 {
     here = Environment.CurrentDirectory;
     GivenText.Check(args, here);
-    return CommandLine.Read(args, Environment.GetEnvironmentVariable("HOME") ?? "") switch
+    return CommandLine.Read(Asked(args), Environment.GetEnvironmentVariable("HOME") ?? "") switch
     {
         Request.Train it => TrainCommand.Run(it.Item),
         Request.Resume it => TrainCommand.Resume(it.Item),
@@ -39,7 +39,10 @@ catch (OtherLibtorchException other)
 catch (OperationCanceledException error) when (Interrupt.Asked)
 {
     // .NET's own words for it say nothing.
-    return Fail(error.CancellationToken == Interrupt.Token ? "interrupted" : error.Message, Interrupt.ExitCode);
+    return Fail(
+        error is TaskCanceledException || error.CancellationToken.CanBeCanceled ? "interrupted" : error.Message,
+        Interrupt.ExitCode
+    );
 }
 catch (Exception error) when (Single(error) is RequestException or WrongRequestException)
 {
@@ -61,6 +64,16 @@ catch (Exception error)
 {
     return Unexpected(Single(error));
 }
+
+// Ways to ask for help and for the version that other programs have.
+static string[] Asked(string[] words) =>
+    words switch
+    {
+        ["help"] => ["--help"],
+        ["help", var verb] => [verb, "--help"],
+        ["-V" or "version"] => ["--version"],
+        _ => words,
+    };
 
 // Threads that worked side by side fail together, mostly of the same thing.
 static Exception Single(Exception error) =>

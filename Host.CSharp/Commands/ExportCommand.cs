@@ -18,8 +18,10 @@ public static class ExportCommand
         var ending = Path.GetExtension(request.To).ToLowerInvariant();
         if (!Endings.Contains(ending))
             throw new RequestException($"--to {request.To}: expected a file ending in {string.Join(", ", Endings)}");
-        CheckpointFile.Spare("--to", request.To, request.Checkpoint);
-        var trained = TrainedModel.Read(request.Checkpoint, request.Model, output.Line);
+        var checkpoint = RunCheckpoint.Of(request.Checkpoint, output.Line);
+        CheckpointFile.Spare("--to", request.To, checkpoint);
+        var replaced = ReplacedFile.Check("--to", request.To, ending == Drawing);
+        var trained = TrainedModel.Read(checkpoint, request.Model, output.Line);
         try
         {
             Write(trained, request.To, ending);
@@ -29,8 +31,10 @@ public static class ExportCommand
             throw new WorkException($"'{request.To}' cannot be written: {error.Message}", error);
         }
         var tensors = ending == Drawing ? 0 : trained.Tensors.Count;
-        var what = ending == Drawing ? "a diagram" : $"{tensors} tensors";
-        output.Line($"{trained.Model.Name}: {what} into {request.To}");
+        var what = ending == Drawing ? "a diagram" : Counted.Of(tensors, "tensor");
+        output.Line(
+            $"{trained.Model.Name}: {what} into {request.To}{(replaced ? ", in the place of the file that was there" : "")}"
+        );
         output.Result(new ExportResult(request.To, trained.Model.Name, tensors));
         return 0;
     }

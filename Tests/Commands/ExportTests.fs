@@ -64,6 +64,35 @@ let tests =
             Expect.equal (File.ReadAllBytes trained) before "as it was"
         }
 
+        test "only a file of the kind that is written makes way" {
+            use folder = new TemporaryFolder()
+            let source = Shared.path [ "golden"; "tutorial5"; "ResNet.ckpt" ]
+            let export target = Executable.run folder.Path [ "export"; "--checkpoint"; source; "--to"; target ]
+            Expect.equal (export "a.pt").ExitCode 0 "new"
+            let again = export "a.pt"
+            Expect.equal again.ExitCode 0 again.Err
+            Expect.stringContains again.Out "in the place of the file that was there" "said"
+
+            for name in [ "notes.pt"; "notes.safetensors"; "notes.ckpt"; "notes.svg" ] do
+                File.WriteAllText(folder.At name, "somebody's own notes, of some length")
+                let outcome = export name
+                Expect.equal outcome.ExitCode 2 outcome.Err
+                Expect.stringContains outcome.Err $"--to {name} is there already" "why"
+                Expect.stringContains outcome.Err "name another file" "what to do"
+                Expect.stringStarts (File.ReadAllText(folder.At name)) "somebody's" "as it was"
+
+            Directory.CreateDirectory(folder.At "folder.pt") |> ignore
+            Expect.equal (export "folder.pt").ExitCode 2 "a folder"
+            Expect.equal (export "net.svg").ExitCode 0 "a drawing"
+            Expect.equal (export "net.svg").ExitCode 0 "a drawing again"
+
+            if System.OperatingSystem.IsLinux() then
+                Executable.tool "mkfifo" [ folder.At "pipe.pt" ] |> ignore
+                let pipe = export "pipe.pt"
+                Expect.equal pipe.ExitCode 2 pipe.Err
+                Expect.stringContains pipe.Err "is a pipe or a device" "why"
+        }
+
         test "a diagram of the network" {
             use folder = new TemporaryFolder()
             let published = Shared.path [ "golden"; "tutorial5"; "DenseNet.ckpt" ]

@@ -84,6 +84,53 @@ let tests =
             let csv = predict [ "--csv"; "-" ]
             Expect.stringContains csv "\n\"'=1+1.png\"," "text"
             Expect.stringContains csv "\n\"'@SUM(1).png\"," "text"
+            Expect.stringContains csv @"a\u{1B}]0;owned\u{7}.png," "as its codes"
+            Expect.isFalse (csv.Contains '\u001b') "no escape there either"
+        }
+
+        test "a name with a line's end is one line, and quotes stay" {
+            use folder = new TemporaryFolder()
+            let checkpoint = prepare folder
+            let name = "a\nb,\"c\".png"
+            write (folder.At name) (plain 4 4 (1uy, 2uy, 3uy))
+
+            let csv =
+                (Executable.succeed folder.Path [
+                    "predict"
+                    "--checkpoint"
+                    checkpoint
+                    "--top"
+                    "1"
+                    "--csv"
+                    "-"
+                    name
+                ])
+                    .Out
+
+            Expect.equal (csv.TrimEnd().Split('\n').Length) 2 csv
+            Expect.stringContains csv "\"a\\u{A}b,\"\"c\"\".png\"," "quoted"
+        }
+
+        test "a pipe, a device and an empty file are written into" {
+            if not (OperatingSystem.IsLinux()) then
+                skiptest "pipes are made by Linux's programs"
+
+            use folder = new TemporaryFolder()
+            let checkpoint = prepare folder
+            let pipe = folder.At "pipe"
+            Executable.tool "mkfifo" [ pipe ] |> ignore
+            let predict csv = [ "predict"; "--checkpoint"; checkpoint; "--top"; "1"; "--csv"; csv; "pictures" ]
+            let work = Executable.start folder.Path (predict pipe)
+            let read = File.ReadAllText pipe
+            Expect.equal (Executable.finish work).ExitCode 0 "written"
+            Expect.stringStarts read "file,class_1" "what came through"
+            Expect.equal (Executable.tool "test" [ "-p"; pipe ]).ExitCode 0 "it still is a pipe"
+            let device = Executable.succeed folder.Path (predict "/dev/stderr")
+            Expect.stringContains device.Err read "the same"
+            File.WriteAllText(folder.At "empty.csv", "")
+            File.CreateSymbolicLink(folder.At "link.csv", folder.At "empty.csv") |> ignore
+            Executable.succeed folder.Path (predict "link.csv") |> ignore
+            Expect.equal (File.ReadAllText(folder.At "empty.csv")) read "behind the link"
         }
 
         test "a batch of any size is taken" {

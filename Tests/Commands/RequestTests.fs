@@ -67,6 +67,18 @@ let tests =
                 Expect.isEmpty (folder.Names()) "nothing half-written stays behind"
             }
 
+        test "help and version are asked for in the usual ways" {
+            use folder = new TemporaryFolder()
+            let said words = (Executable.succeed folder.Path words).Out
+            Expect.equal (said [ "help" ]) (said [ "--help" ]) "help"
+            Expect.equal (said [ "help"; "predict" ]) (said [ "predict"; "--help" ]) "help for a verb"
+
+            for words in [ [ "-V" ]; [ "version" ] ] do
+                Expect.equal (said words) (said [ "--version" ]) $"{words}"
+
+            Expect.stringContains (said [ "predict"; "-h" ]) "WebP" "the formats that are taken"
+        }
+
         test "~ is the home, also where a shell leaves it alone" {
             let read words =
                 match Hybrid.CommandLine.Read(Array.ofList words, "/home/me") with

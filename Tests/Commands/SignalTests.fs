@@ -113,4 +113,81 @@ let private elsewhere =
             }
     ]
 
-let tests = testList "signals" [ saves "INT" 130; saves "TERM" 143; saves "HUP" 129; again; elsewhere ]
+let private predicting signal code =
+    test $"{signal} ends predict over many pictures and leaves no file behind" {
+        use folder = new TemporaryFolder()
+        let checkpoint = Trained.briefly folder
+        let picture = HandmadePictures.plain 600 600 (1uy, 2uy, 3uy)
+
+        for number in 1..1500 do
+            HandmadePictures.write (folder.At("pictures", $"{number}.png")) picture
+
+        let work =
+            start
+                folder
+                (Executable.words $"predict --checkpoint {checkpoint} --csv out.csv --batch-size 1 --threads 1 pictures")
+
+        work.WaitForExit 2500 |> ignore
+        let clock = Stopwatch.StartNew()
+        send work signal
+        let outcome = Executable.finish work
+        Expect.equal outcome.ExitCode code $"{outcome.Out}\n{outcome.Err}"
+        Expect.isLessThan clock.Elapsed (TimeSpan.FromSeconds 5.0) "at once"
+        Expect.equal (outcome.Err.Trim().Split('\n').Length) 1 outcome.Err
+        Expect.stringContains outcome.Err "interrupted" "said"
+        Expect.equal (folder.Names()) [ "pictures"; "runs" ] "no table, whole or half"
+    }
+
+let private downloading signal code =
+    test $"{signal} ends a download, which goes on from there the next time" {
+        use folder = new TemporaryFolder()
+        use ended = new ManualResetEventSlim(false)
+        use reached = new ManualResetEventSlim(false)
+
+        use server =
+            new LoopbackServer(fun number _ ->
+                if number > 0 then
+                    reached.Set()
+                    ended.Wait()
+
+                Reply.cutAfter 4_000 (Reply.whole (Array.zeroCreate 100_000)))
+
+        let variables = [ "HYBRID_CIFAR_URL"; string server.Address ]
+
+        if not (OperatingSystem.IsLinux()) then
+            skiptest "signals are sent by Linux's programs"
+
+        let work =
+            Executable.startBy
+                "env"
+                [ "--default-signal=INT,TERM,HUP"; String.concat "=" variables; "dotnet" ]
+                folder.Path
+                (Executable.words "train --data cifar10:set --out runs")
+
+        reached.Wait(TimeSpan.FromMinutes 2.0) |> ignore
+        send work signal
+        let clock = Stopwatch.StartNew()
+        let outcome = Executable.finish work
+        ended.Set()
+        Expect.equal outcome.ExitCode code $"{outcome.Out}\n{outcome.Err}"
+        Expect.isLessThan clock.Elapsed (TimeSpan.FromSeconds 5.0) "at once"
+        Expect.equal (outcome.Err.Trim().Split('\n').Length) 1 outcome.Err
+        Expect.stringContains outcome.Err "interrupted" "said"
+        let left = folder.Names "set"
+        Expect.isTrue (left |> List.exists _.EndsWith(".part")) $"{left}"
+        Expect.isFalse (left |> List.exists (fun it -> it.EndsWith ".tar.gz" || it.EndsWith ".lock")) $"{left}"
+        Expect.equal (folder.Names()) [ "set" ] "nothing else"
+    }
+
+let tests =
+    testList "signals" [
+        predicting "INT" 130
+        predicting "TERM" 143
+        downloading "INT" 130
+        downloading "TERM" 143
+        saves "INT" 130
+        saves "TERM" 143
+        saves "HUP" 129
+        again
+        elsewhere
+    ]
