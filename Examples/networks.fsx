@@ -29,7 +29,7 @@ match Plan.elaborate image net with
 let wrong =
     sequential [
         sum [ conv 16; linear 16 ]
-        maxPoolWith { Kernel = 2; Stride = 0; Padding = 0 }
+        maxPoolWith (Pool2d.square 2 0 0)
         name "head" (convWith (Conv2d.square 3 0))
     ]
 

@@ -12,16 +12,16 @@ let private inside = [
     Networks.PlanTests.tests
     Networks.StoredNetTests.tests
     Networks.CatalogueTests.tests
-    Readers.GraphTests.tests
-    Readers.FootprintTests.tests
-    Readers.DiagramTests.tests
-    Readers.TorchModuleLawTests.tests
-    Readers.GradientTests.tests
-    Readers.TorchModuleTests.tests
-    Readers.DrawTests.tests
-    Readers.MemoryTests.tests
-    Readers.FusionTests.tests
-    Readers.PlainModuleTests.tests
+    Describe.GraphTests.tests
+    Describe.FootprintTests.tests
+    Describe.DiagramTests.tests
+    Modules.TorchModuleLawTests.tests
+    Gradients.GradientTests.tests
+    Modules.TorchModuleTests.tests
+    Modules.DrawTests.tests
+    Modules.MemoryTests.tests
+    Inference.FusionTests.tests
+    Modules.PlainModuleTests.tests
     Training.ScheduleTests.tests
     Training.OptimizerTests.tests
     Training.AugmentTests.tests

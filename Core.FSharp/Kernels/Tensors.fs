@@ -13,7 +13,10 @@ module internal Tensors =
     /// A number for the height and the same for the width, as libtorch takes them.
     let pair (side: int) = [| int64 side; int64 side |]
 
-    /// Of a map `[N, C, H, W]` every `step`-th pixel in both directions: a view.
-    let everyPixel (step: int) (x: Tensor) : Tensor =
-        use rows = x.slice (2L, 0L, x.shape[2], int64 step)
-        rows.slice (3L, 0L, x.shape[3], int64 step)
+    /// The same, of sides that may differ.
+    let ofSides (sides: Sides) = [| int64 sides.Height; int64 sides.Width |]
+
+    /// Of a map `[N, C, H, W]` every pixel that such steps reach: a view.
+    let everyPixel (step: Sides) (x: Tensor) : Tensor =
+        use rows = x.slice (2L, 0L, x.shape[2], int64 step.Height)
+        rows.slice (3L, 0L, x.shape[3], int64 step.Width)

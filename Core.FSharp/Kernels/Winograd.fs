@@ -28,7 +28,8 @@ module internal Winograd =
     let supports (dtype: torch.ScalarType) (conv: Conv2d) inputs =
         isFast
         && dtype = torch.ScalarType.Float32
-        && (conv.Kernel, conv.Stride, conv.Padding) = (3, 1, 1)
+        // Whatever else a convolution may be set to.
+        && conv = { Conv2d.square 3 conv.Channels with Bias = conv.Bias }
         && conv.Channels % Wide16.count = 0
         && inputs % Wide16.count = 0
         && inputs * conv.Channels <= largest

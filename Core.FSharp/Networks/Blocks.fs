@@ -29,7 +29,7 @@ module Blocks =
     let inception act (channels: InceptionChannels) =
         let convBnAct = convBnAct act
 
-        let pool = maxPoolWith { Kernel = 3; Stride = 1; Padding = 1 }
+        let pool = maxPoolWith (Pool2d.square 3 1 1)
 
         concat [
             name "conv_1x1" (sequential (convBnAct 1 channels.Conv1x1))

@@ -44,7 +44,7 @@ module Catalogue =
         | Some(_, meaning) -> Ok meaning
         | None -> Error(Suggest.unknown $"{key}" (List.map fst allowed) given)
 
-    let private activation = oneOf "act_fn_name" Activation.named
+    let private activation = oneOf "act_fn_name" Activations.named
 
     let private block =
         oneOf "block_name" [ "ResNetBlock", ResNetBlock.ResNet; "PreActResNetBlock", ResNetBlock.PreActResNet ]

@@ -18,15 +18,6 @@ type Initialisation =
 [<RequireQualifiedAccess>]
 module Initialisation =
 
-    /// The gain of an activation as PyTorch's `calculate_gain` has it. Where PyTorch knows no gain under the
-    /// tutorial's name for an activation (`gelu`, `leakyrelu`), ReLU's and that of slope 0.01.
-    let gain activation =
-        match activation with
-        | Activation.Tanh -> 5.0 / 3.0
-        | Activation.Relu
-        | Activation.Gelu -> sqrt 2.0
-        | Activation.LeakyRelu -> sqrt (2.0 / (1.0 + 0.01 ** 2.0))
-
     /// Bound of the uniform distribution from which PyTorch draws the weight of a convolution or a linear layer:
     /// Kaiming's with a = √5. Written in PyTorch's order of operations, since the last bit counts.
     let weightBound fanIn =
@@ -37,4 +28,4 @@ module Initialisation =
     let biasBound fanIn = 1.0 / sqrt (float fanIn)
 
     /// Standard deviation of Kaiming's normal distribution.
-    let kaimingStd activation fan = gain activation / sqrt (float fan)
+    let kaimingStd activation fan = (Activations.facts activation).Gain / sqrt (float fan)

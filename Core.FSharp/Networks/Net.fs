@@ -3,14 +3,23 @@ namespace Hybrid
 [<RequireQualifiedAccess>]
 type Activation =
     | Relu
-    /// Slope 0.01 below zero.
+    /// Slope `Activations.leakySlope` below zero.
     | LeakyRelu
     | Tanh
     /// The exact form, by the error function.
     | Gelu
 
+/// A number for the height and one for the width.
+[<Struct>]
+type Sides = {
+    Height: int
+    Width: int
+} with
+
+    override sides.ToString() = $"{sides.Height}×{sides.Width}"
+
 /// A convolution without its input channels: they follow from what it is applied to.
-type Conv2d = { Channels: int; Kernel: int; Stride: int; Padding: int; Bias: bool }
+type Conv2d = { Channels: int; Kernel: Sides; Stride: Sides; Padding: Sides; Bias: bool }
 
 /// A pooling window.
 type Pool2d = { Kernel: int; Stride: int; Padding: int }
@@ -48,23 +57,40 @@ type Net =
     | Named of string * Net
 
 [<RequireQualifiedAccess>]
+module Sides =
+
+    let square (side: int) : Sides = { Height = side; Width = side }
+
+    /// One number for both sides, where they agree.
+    let (|Square|_|) (sides: Sides) = if sides.Height = sides.Width then Some sides.Height else None
+
+[<RequireQualifiedAccess>]
 module Conv2d =
 
-    /// A square kernel that keeps the size of the map (for an odd `kernel`), with a bias.
-    let square kernel channels = {
+    /// A kernel of any sides that keeps the size of the map (for odd sides), with a bias.
+    let rectangle height width channels : Conv2d = {
         Channels = channels
-        Kernel = kernel
-        Stride = 1
-        Padding = kernel / 2
+        Kernel = { Height = height; Width = width }
+        Stride = Sides.square 1
+        Padding = { Height = height / 2; Width = width / 2 }
         Bias = true
     }
 
-    let stride step (conv: Conv2d) = { conv with Stride = step }
+    /// A square kernel that keeps the size of the map (for an odd `kernel`), with a bias.
+    let square kernel channels = rectangle kernel kernel channels
 
-    let padding margin (conv: Conv2d) = { conv with Padding = margin }
+    let stride step (conv: Conv2d) = { conv with Stride = Sides.square step }
+
+    let padding margin (conv: Conv2d) = { conv with Padding = Sides.square margin }
 
     /// A convolution before a batch norm needs no bias: the norm takes the mean away again.
     let noBias (conv: Conv2d) = { conv with Bias = false }
+
+[<RequireQualifiedAccess>]
+module Pool2d =
+
+    /// A square window. The map has a margin of `padding` pixels, which count for nothing.
+    let square kernel stride padding : Pool2d = { Kernel = kernel; Stride = stride; Padding = padding }
 
 [<RequireQualifiedAccess>]
 module BatchNorm2d =
@@ -74,37 +100,6 @@ module BatchNorm2d =
 
     /// Added to the variance: PyTorch's default, which the published networks keep.
     let epsilon = 1e-5
-
-[<RequireQualifiedAccess>]
-module Layer =
-
-    /// PyTorch's name of a layer.
-    let name layer =
-        match layer with
-        | Layer.Conv2d _ -> "Conv2d"
-        | Layer.BatchNorm2d -> "BatchNorm2d"
-        | Layer.Activation Activation.Relu -> "ReLU"
-        | Layer.Activation Activation.LeakyRelu -> "LeakyReLU"
-        | Layer.Activation Activation.Tanh -> "Tanh"
-        | Layer.Activation Activation.Gelu -> "GELU"
-        | Layer.MaxPool2d _ -> "MaxPool2d"
-        | Layer.AvgPool2d _ -> "AvgPool2d"
-        | Layer.AdaptiveAvgPool2d -> "AdaptiveAvgPool2d"
-        | Layer.Flatten -> "Flatten"
-        | Layer.Linear _ -> "Linear"
-
-[<RequireQualifiedAccess>]
-module Activation =
-
-    /// Names as the tutorial's hyperparameter `act_fn_name` has them.
-    let named = [
-        "tanh", Activation.Tanh
-        "relu", Activation.Relu
-        "leakyrelu", Activation.LeakyRelu
-        "gelu", Activation.Gelu
-    ]
-
-    let name activation = named |> List.find (fun (_, it) -> it = activation) |> fst
 
 /// The vocabulary in which networks are written: `conv 64 >>> batchNorm >>> relu`. Opened by name, since its words
 /// are short.
@@ -164,12 +159,12 @@ module Combinators =
     let maxPoolWith (pool: Pool2d) = Net.Layer(Layer.MaxPool2d pool)
 
     /// Largest value of each `size`×`size` tile.
-    let maxPool size = maxPoolWith { Kernel = size; Stride = size; Padding = 0 }
+    let maxPool size = maxPoolWith (Pool2d.square size size 0)
 
     let avgPoolWith (pool: Pool2d) = Net.Layer(Layer.AvgPool2d pool)
 
     /// Mean of each `size`×`size` tile.
-    let avgPool size = avgPoolWith { Kernel = size; Stride = size; Padding = 0 }
+    let avgPool size = avgPoolWith (Pool2d.square size size 0)
 
     /// Mean over each whole map.
     let globalAvgPool = Net.Layer Layer.AdaptiveAvgPool2d

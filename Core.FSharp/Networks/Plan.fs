@@ -1,31 +1,9 @@
 namespace Hybrid
 
-/// What a tensor of a layer is for.
-[<RequireQualifiedAccess>]
-type Role =
-    | Weight
-    | Bias
-    | RunningMean
-    | RunningVar
-    /// A 64-bit count of the batches that a batch norm has seen in training.
-    | NumBatchesTracked
-
-/// One tensor of a network's state: its `state_dict` key and its dimensions.
-type TensorSpec = {
-    Key: string
-    Dims: int list
-    Role: Role
-} with
-
-    /// Parameters are trained; the rest is kept by the batch norms.
-    member spec.IsParameter = spec.Role = Role.Weight || spec.Role = Role.Bias
-
-    member spec.Elements = spec.Dims |> Seq.map int64 |> Shape.volume
-
 /// A layer, the tensors it owns, and its multiply-adds for one example.
 type LayerPlan = { Layer: Layer; Tensors: TensorSpec list; Macs: int64 }
 
-/// A network with every path and every shape worked out.
+/// A network with every path and every shape worked out. A fork has two branches or more.
 type Plan = {
     /// Segments joined by dots; empty at the root.
     Path: string
@@ -44,98 +22,7 @@ module Plan =
 
     let private largest = int64 System.Int32.MaxValue
 
-    let private atLeast minimum (setting, value) =
-        if value < minimum then
-            Some(ShapeProblem.BelowMinimum(setting, value, minimum))
-        else
-            None
-
-    /// Settings that no input could make right.
-    let private badSettings layer =
-        let window kernel stride padding =
-            List.choose (atLeast 1) [ "kernel", kernel; "stride", stride ]
-            @ List.choose (atLeast 0) [ "padding", padding ]
-
-        match layer with
-        | Layer.Conv2d conv ->
-            List.choose (atLeast 1) [ "channels", conv.Channels ] @ window conv.Kernel conv.Stride conv.Padding
-        | Layer.MaxPool2d pool
-        | Layer.AvgPool2d pool ->
-            match window pool.Kernel pool.Stride pool.Padding with
-            | [] when pool.Padding > pool.Kernel / 2 -> [ ShapeProblem.PoolPaddingTooLarge(pool.Kernel, pool.Padding) ]
-            | problems -> problems
-        | Layer.Linear(features, _) -> List.choose (atLeast 1) [ "features", features ]
-        | Layer.BatchNorm2d
-        | Layer.Activation _
-        | Layer.AdaptiveAvgPool2d
-        | Layer.Flatten -> []
-
-    let private slideOver kernel stride padding channels got =
-        match got with
-        | Shape.Image(_, height, width) ->
-            let slide = Shape.slide kernel stride padding
-
-            match slide height, slide width with
-            | 0L, _
-            | _, 0L -> Error(ShapeProblem.WindowTooLarge(kernel, padding, got))
-            | height, width ->
-                let elements = Shape.volume [ int64 channels; height; width ]
-
-                if elements > largest then
-                    Error(ShapeProblem.TooLarge elements)
-                else
-                    Ok(Shape.Image(channels, int height, int width))
-        | Shape.Features _ -> Error(ShapeProblem.NeedsImage got)
-
-    /// What a layer makes of its input: the one table of shapes.
-    let private outcome layer got =
-        match layer, got with
-        | Layer.Conv2d conv, _ -> slideOver conv.Kernel conv.Stride conv.Padding conv.Channels got
-        | Layer.MaxPool2d pool, Shape.Image(channels, _, _)
-        | Layer.AvgPool2d pool, Shape.Image(channels, _, _) ->
-            slideOver pool.Kernel pool.Stride pool.Padding channels got
-        | Layer.AdaptiveAvgPool2d, Shape.Image(channels, _, _) -> Ok(Shape.Image(channels, 1, 1))
-        | Layer.BatchNorm2d, Shape.Image _
-        | Layer.Activation _, _ -> Ok got
-        | Layer.Flatten, _ -> Ok(Shape.Features(int (Shape.elements got)))
-        | Layer.Linear(features, _), Shape.Features _ -> Ok(Shape.Features features)
-        | Layer.Linear _, Shape.Image _ -> Error(ShapeProblem.NeedsFeatures got)
-        | Layer.MaxPool2d _, Shape.Features _
-        | Layer.AvgPool2d _, Shape.Features _
-        | Layer.AdaptiveAvgPool2d, Shape.Features _
-        | Layer.BatchNorm2d, Shape.Features _ -> Error(ShapeProblem.NeedsImage got)
-
     let private join segments segment = if segments = "" then segment else $"{segments}.{segment}"
-
-    let private tensors path layer got =
-        let spec role suffix dims = { Key = join path suffix; Dims = dims; Role = role }
-
-        match layer, got with
-        | Layer.Conv2d conv, Shape.Image(channels, _, _) -> [
-            spec Role.Weight "weight" [ conv.Channels; channels; conv.Kernel; conv.Kernel ]
-            if conv.Bias then
-                spec Role.Bias "bias" [ conv.Channels ]
-          ]
-        | Layer.BatchNorm2d, Shape.Image(channels, _, _) -> [
-            spec Role.Weight "weight" [ channels ]
-            spec Role.Bias "bias" [ channels ]
-            spec Role.RunningMean "running_mean" [ channels ]
-            spec Role.RunningVar "running_var" [ channels ]
-            spec Role.NumBatchesTracked "num_batches_tracked" []
-          ]
-        | Layer.Linear(features, bias), Shape.Features count -> [
-            spec Role.Weight "weight" [ features; count ]
-            if bias then
-                spec Role.Bias "bias" [ features ]
-          ]
-        | _ -> []
-
-    let private layerMacs layer got out =
-        match layer, got with
-        | Layer.Conv2d conv, Shape.Image(channels, _, _) ->
-            Shape.elements out * int64 channels * int64 conv.Kernel * int64 conv.Kernel
-        | Layer.Linear(features, _), Shape.Features count -> int64 features * int64 count
-        | _ -> 0L
 
     /// What branches of these shapes come together to.
     let private joined join shapes =
@@ -208,6 +95,8 @@ module Plan =
                     |> List.mapFold (fun shape (path, net) -> walk path shape net) input
 
                 node path input out (PlanNode.Chain(List.choose id plans)), out
+            // A fork of one branch is that branch: nothing is joined.
+            | Net.Fork(_, [ only ]) -> walk path input only
             | Net.Fork(how, branches) ->
                 let plans, outs =
                     List.zip (memberPaths path branches) branches
@@ -227,31 +116,29 @@ module Plan =
                 node path input out (PlanNode.Fork(how, List.choose id plans)), out
 
         and walkLayer path input layer =
-            let bad = badSettings layer
-            bad |> List.iter (report path (Layer.name layer))
+            let facts = Layers.facts layer
+            let report = report path facts.Type
+            facts.Problems |> List.iter report
 
-            match input, bad with
-            | Some got, [] ->
-                match outcome layer got with
-                | Ok out ->
-                    let tensors = tensors path layer got
+            match input with
+            | Some got when facts.Problems.IsEmpty ->
+                match facts.On got with
+                | Ok outcome ->
+                    let tensors = [ for spec in outcome.Tensors -> { spec with Key = join path spec.Key } ]
 
                     for tensor in tensors do
                         if not (keys.Add tensor.Key) then
-                            report path (Layer.name layer) (ShapeProblem.SharedKey tensor.Key)
+                            report (ShapeProblem.SharedKey tensor.Key)
 
                     tensors
                     |> List.tryFind (fun tensor -> tensor.Elements > largest)
-                    |> Option.iter (fun tensor ->
-                        report path (Layer.name layer) (ShapeProblem.TooLarge tensor.Elements))
+                    |> Option.iter (fun tensor -> report (ShapeProblem.TooLarge tensor.Elements))
 
                     numbers.Value <- numbers.Value + (tensors |> List.sumBy _.Elements)
-
-                    let layerPlan = { Layer = layer; Tensors = tensors; Macs = layerMacs layer got out }
-
-                    node path input (Some out) (PlanNode.Layer layerPlan), Some out
+                    let planned = { Layer = layer; Tensors = tensors; Macs = outcome.Macs }
+                    node path input (Some outcome.Out) (PlanNode.Layer planned), Some outcome.Out
                 | Error problem ->
-                    report path (Layer.name layer) problem
+                    report problem
                     None, None
             | _ -> None, None
 
@@ -265,7 +152,7 @@ module Plan =
                 | Shape.Image(channels, height, width) -> [ "channels", channels; "height", height; "width", width ]
                 | Shape.Features count -> [ "features", count ]
 
-            match List.choose (atLeast 1) sides with
+            match Layers.atLeast 1 sides with
             | [] when Shape.elements input > Limits.input -> [ ShapeProblem.InputTooLarge(Shape.elements input) ]
             | problems -> problems
             |> List.map (report "" "Input")
@@ -280,11 +167,10 @@ module Plan =
         | Some plan, _ when errors.Count = 0 -> Ok plan
         | _ -> Error(List.ofSeq errors)
 
-    /// The parts that follow one another in a plan: chains within chains, and forks of one branch, are none of their own.
+    /// The parts that follow one another in a plan: chains within chains are none of their own.
     let rec sequence (plan: Plan) : Plan list =
         match plan.Node with
         | PlanNode.Chain members -> List.collect sequence members
-        | PlanNode.Fork(_, [ only ]) -> sequence only
         | _ -> [ plan ]
 
     /// All layers in the order in which PyTorch constructs them.

@@ -22,6 +22,12 @@ module Shape =
         | Shape.Image(channels, height, width) -> [ channels; height; width ]
         | Shape.Features count -> [ count ]
 
+    /// Maps, or numbers of a vector: the dimension behind the batch.
+    let channels shape =
+        match shape with
+        | Shape.Image(channels, _, _) -> channels
+        | Shape.Features count -> count
+
     /// Product of some sides; the largest 64-bit number where it is larger still.
     let volume (sides: int64 seq) =
         let times product side =

@@ -18,17 +18,14 @@ module StoredNet =
     /// than the stack holds.
     let private depth = 256
 
-    let private key layer = (Layer.name layer).ToLowerInvariant()
+    let private key layer = (Layers.name layer).ToLowerInvariant()
 
-    /// Layers without settings, by their keys.
-    let private plain =
-        [
-            Layer.BatchNorm2d
-            Layer.AdaptiveAvgPool2d
-            Layer.Flatten
-            yield! Activation.named |> List.map (snd >> Layer.Activation)
-        ]
-        |> List.map (fun layer -> key layer, layer)
+    /// Forms of layers by their keys: a layer of that form, the settings that one may have, and how it is made of them.
+    let private forms =
+        Layers.forms
+        |> List.map (fun (shown, make) -> key shown, (shown, (Layers.facts shown).Settings |> List.map fst, make))
+
+    let private joins = [ "concat", Join.Concat; "sum", Join.Sum ]
 
     let rec private writeNet (json: Utf8JsonWriter) net =
         let within (key: string) write =
@@ -42,31 +39,30 @@ module StoredNet =
             nets |> List.iter (writeNet json)
             json.WriteEndArray()
 
-        let settings layer (numbers: (string * int) list) (switches: (string * bool) list) =
-            within (key layer) (fun () ->
-                json.WriteStartObject()
-                numbers |> List.iter json.WriteNumber
-                switches |> List.iter json.WriteBoolean
-                json.WriteEndObject())
+        let setting (name: string, value) =
+            match value with
+            | Setting.Whole number
+            | Setting.Sides(Sides.Square number) -> json.WriteNumber(name, number)
+            | Setting.Sides sides ->
+                json.WriteStartArray name
+                json.WriteNumberValue sides.Height
+                json.WriteNumberValue sides.Width
+                json.WriteEndArray()
+            | Setting.Switch on -> json.WriteBoolean(name, on)
 
         match net with
-        | Net.Layer(Layer.Conv2d conv as layer) ->
-            let numbers = [
-                "channels", conv.Channels
-                "kernel", conv.Kernel
-                "stride", conv.Stride
-                "padding", conv.Padding
-            ]
-
-            settings layer numbers [ "bias", conv.Bias ]
-        | Net.Layer(Layer.MaxPool2d pool | Layer.AvgPool2d pool as layer) ->
-            settings layer [ "kernel", pool.Kernel; "stride", pool.Stride; "padding", pool.Padding ] []
-        | Net.Layer(Layer.Linear(features, bias) as layer) -> settings layer [ "features", features ] [ "bias", bias ]
-        | Net.Layer(Layer.BatchNorm2d | Layer.AdaptiveAvgPool2d | Layer.Flatten | Layer.Activation _ as layer) ->
-            json.WriteStringValue(key layer)
+        | Net.Layer layer ->
+            match (Layers.facts layer).Settings with
+            | [] -> json.WriteStringValue(key layer)
+            | settings ->
+                within (key layer) (fun () ->
+                    json.WriteStartObject()
+                    settings |> List.iter setting
+                    json.WriteEndObject())
         | Net.Chain nets -> array nets
-        | Net.Fork(Join.Concat, branches) -> within "concat" (fun () -> array branches)
-        | Net.Fork(Join.Sum, branches) -> within "sum" (fun () -> array branches)
+        | Net.Fork(join, branches) ->
+            let word = joins |> List.find (fun (_, it) -> it = join) |> fst
+            within word (fun () -> array branches)
         | Net.Named(segment, inner) ->
             within "name" (fun () ->
                 json.WriteStringValue segment
@@ -92,7 +88,7 @@ module StoredNet =
         let got = if raw.Length > 60 then raw[..59] + "…" else raw
         refuse place $"expected {expected}, got {got}"
 
-    /// Finds a value of an object that has exactly these keys.
+    /// Finds a value of an object that has no other keys than these.
     let private fields place (keys: string list) (json: JsonElement) =
         if json.ValueKind <> JsonValueKind.Object then
             let keys = String.concat ", " keys
@@ -102,11 +98,10 @@ module StoredNet =
             if not (List.contains property.Name keys) then
                 refuse place (Suggest.unknown "key" keys property.Name)
 
-        for key in keys do
-            if not (fst (json.TryGetProperty key)) then
-                refuse place $"the key {key} is missing"
-
-        fun (key: string) -> $"{place}.{key}", json.GetProperty key
+        fun (key: string) ->
+            match json.TryGetProperty key with
+            | true, value -> $"{place}.{key}", value
+            | _ -> refuse place $"the key {key} is missing"
 
     let private int (place, json: JsonElement) =
         let mutable number = 0
@@ -127,35 +122,29 @@ module StoredNet =
         | JsonValueKind.String -> string (json.GetString())
         | _ -> wrong place "text" json
 
-    let private pool place json : Pool2d =
-        let at = fields place [ "kernel"; "stride"; "padding" ] json
+    /// A number for both sides, or one for the height and one for the width.
+    let private sides (place, json: JsonElement) =
+        if json.ValueKind = JsonValueKind.Array && json.GetArrayLength() = 2 then
+            { Height = int ($"{place}[0]", json[0]); Width = int ($"{place}[1]", json[1]) }
+        else
+            Sides.square (int (place, json))
 
-        {
-            Kernel = int (at "kernel")
-            Stride = int (at "stride")
-            Padding = int (at "padding")
-        }
+    let private layer place settings (make: SettingReader -> Layer) json =
+        let at = fields place settings json
 
-    let private conv place json : Conv2d =
-        let at = fields place [ "channels"; "kernel"; "stride"; "padding"; "bias" ] json
-
-        {
-            Channels = int (at "channels")
-            Kernel = int (at "kernel")
-            Stride = int (at "stride")
-            Padding = int (at "padding")
-            Bias = bool (at "bias")
-        }
-
-    let private linear place json =
-        let at = fields place [ "features"; "bias" ] json
-        Layer.Linear(int (at "features"), bool (at "bias"))
+        make { Whole = at >> int; Sides = at >> sides; Switch = at >> bool }
 
     let rec private readNet place (json: JsonElement) : Net =
         match json.ValueKind with
         | JsonValueKind.Array -> Net.Chain(readAll place json)
         | JsonValueKind.String ->
             let given = string (json.GetString())
+
+            let plain = [
+                for key, (layer, settings, _) in forms do
+                    if List.isEmpty settings then
+                        key, layer
+            ]
 
             match List.tryFind (fun (key, _) -> key = given) plain with
             | Some(_, layer) -> Net.Layer layer
@@ -174,12 +163,11 @@ module StoredNet =
     /// The object's one key says what it is; a name stands beside what it names.
     and private readObject place json =
         let forms: (string * (string -> JsonElement -> Net)) list = [
-            "conv2d", (fun place json -> Net.Layer(Layer.Conv2d(conv place json)))
-            "maxpool2d", (fun place json -> Net.Layer(Layer.MaxPool2d(pool place json)))
-            "avgpool2d", (fun place json -> Net.Layer(Layer.AvgPool2d(pool place json)))
-            "linear", (fun place json -> Net.Layer(linear place json))
-            "concat", (fun place json -> Net.Fork(Join.Concat, readAll place json))
-            "sum", (fun place json -> Net.Fork(Join.Sum, readAll place json))
+            for key, (_, settings, make) in forms do
+                if not settings.IsEmpty then
+                    key, (fun place json -> Net.Layer(layer place settings make json))
+            for word, join in joins do
+                word, (fun place json -> Net.Fork(join, readAll place json))
         ]
 
         let keys = [ for property in json.EnumerateObject() -> property.Name ]

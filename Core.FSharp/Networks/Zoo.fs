@@ -51,7 +51,7 @@ module Zoo =
     let private hparams classes activation between = [
         yield "num_classes", Hparam.Int classes
         yield! between
-        yield "act_fn_name", Hparam.Text(Activation.name activation)
+        yield "act_fn_name", Hparam.Text(Activations.name activation)
     ]
 
     let googleNet (p: GoogleNet) =
@@ -67,7 +67,7 @@ module Zoo =
                 Pool = pool
             }
 
-        let halve = maxPoolWith { Kernel = 3; Stride = 2; Padding = 1 }
+        let halve = maxPoolWith (Pool2d.square 3 2 1)
 
         {
             Name = "GoogleNet"

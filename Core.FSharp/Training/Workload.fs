@@ -72,7 +72,7 @@ type OwnWorkload(model: Model, plan: Plan, placement: Placement, batchSize: int)
 
     let fused =
         lazy
-            (if Fusion.supports placement then
+            (if Fusion.supports network.Weights then
                  Some(Fusion.ofWeights network.Weights)
              else
                  None)

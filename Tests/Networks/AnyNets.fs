@@ -11,16 +11,22 @@ open Hybrid.Tests.Networks.Nets
 let private number =
     Gen.frequency [ 8, Gen.choose (0, 9); 1, Gen.elements [ -1; -7; Int32.MinValue; Int32.MaxValue ] ]
 
+let private sides =
+    Gen.frequency [
+        3, Gen.map Sides.square number
+        1, Gen.map2 (fun height width -> { Height = height; Width = width }) number number
+    ]
+
 let private anyPool =
-    Gen.map3 (fun kernel stride padding -> { Kernel = kernel; Stride = stride; Padding = padding }) number number number
+    Gen.map3 (fun kernel stride padding -> (Pool2d.square kernel stride padding)) number number number
 
 let private anyLayer =
     Gen.oneof [
         gen {
             let! channels = number
-            let! kernel = number
-            let! stride = number
-            let! padding = number
+            let! kernel = sides
+            let! stride = sides
+            let! padding = sides
             let! bias = coin
 
             return
@@ -103,10 +109,10 @@ let three = Arb.fromGen (Gen.three (spoken 3))
 let private mistake =
     Gen.elements [
         convWith (Conv2d.square 99 4 |> Conv2d.padding 0)
-        convWith { Conv2d.square 3 4 with Stride = 0 }
-        convWith { Conv2d.square 3 0 with Padding = 1 }
-        convWith { Conv2d.square 3 4 with Padding = -1 }
-        maxPoolWith { Kernel = 3; Stride = 1; Padding = 2 }
+        convWith { Conv2d.square 3 4 with Stride = Sides.square 0 }
+        convWith { Conv2d.square 3 0 with Padding = Sides.square 1 }
+        convWith { Conv2d.square 3 4 with Padding = Sides.square -1 }
+        maxPoolWith (Pool2d.square 3 1 2)
         avgPool 30
         linear 5
         linear 0

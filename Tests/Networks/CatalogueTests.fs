@@ -25,7 +25,7 @@ let private refused name model overrides expected =
 let private overrides model =
     let sizes low high count = Gen.listOfLength count (Gen.choose (low, high))
     let text = List.map string >> String.concat ","
-    let act = Activation.named |> List.map fst |> Gen.elements |> Gen.map (fun name -> "act_fn_name", name)
+    let act = Activations.named |> List.map fst |> Gen.elements |> Gen.map (fun name -> "act_fn_name", name)
     let classes = Gen.choose (1, 100) |> Gen.map (fun count -> "num_classes", string count)
 
     let own =

@@ -21,7 +21,7 @@ let planOf input net =
 
 let coin = Gen.elements [ true; false ]
 
-let activations = Activation.named |> List.map snd
+let activations = Activations.named |> List.map snd
 
 /// A network for one input, and the shape that must come out.
 type Sample = { Input: Shape; Net: Net; Output: Shape }
@@ -42,10 +42,18 @@ let keeping channels =
             let! bias = coin
             return convWith { Conv2d.square kernel outs with Bias = bias }, outs
         }
+        1,
+        gen {
+            let! outs = Gen.choose (1, 16)
+            let! height = Gen.elements [ 1; 3; 5 ]
+            let! width = Gen.elements [ 1; 3; 7 ]
+            let! bias = coin
+            return convWith { Conv2d.rectangle height width outs with Bias = bias }, outs
+        }
         3, Gen.constant (batchNorm, channels)
         4, Gen.elements activations |> Gen.map (fun kind -> activation kind, channels)
-        1, Gen.constant (maxPoolWith { Kernel = 3; Stride = 1; Padding = 1 }, channels)
-        1, Gen.constant (avgPoolWith { Kernel = 3; Stride = 1; Padding = 1 }, channels)
+        1, Gen.constant (maxPoolWith (Pool2d.square 3 1 1), channels)
+        1, Gen.constant (avgPoolWith (Pool2d.square 3 1 1), channels)
     ]
 
 /// Halves the map (rounded up), by a convolution or a pool.
@@ -55,10 +63,10 @@ let private halving channels =
             let! outs = Gen.choose (1, 16)
             let! kernel = Gen.elements [ 1; 3; 5 ]
             let! bias = coin
-            return convWith { Conv2d.square kernel outs with Stride = 2; Bias = bias }, outs
+            return convWith { Conv2d.square kernel outs with Stride = Sides.square 2; Bias = bias }, outs
         }
-        Gen.constant (maxPoolWith { Kernel = 3; Stride = 2; Padding = 1 }, channels)
-        Gen.constant (avgPoolWith { Kernel = 3; Stride = 2; Padding = 1 }, channels)
+        Gen.constant (maxPoolWith (Pool2d.square 3 2 1), channels)
+        Gen.constant (avgPoolWith (Pool2d.square 3 2 1), channels)
     ]
 
 /// A layer of any size that fits.
@@ -67,6 +75,9 @@ let private shrinking (channels, height, width) =
         let! kernel = Gen.choose (1, min 5 (min height width))
         let! stride = Gen.choose (1, 3)
         let! padding = Gen.choose (0, kernel / 2)
+        let! across = Gen.choose (1, min 5 width)
+        let! step = Gen.choose (1, 3)
+        let! margin = Gen.choose (0, 2)
         let! outs = Gen.choose (1, 16)
         let! bias = coin
         let side = slid kernel stride padding
@@ -75,14 +86,14 @@ let private shrinking (channels, height, width) =
             Gen.elements [
                 convWith {
                     Channels = outs
-                    Kernel = kernel
-                    Stride = stride
-                    Padding = padding
+                    Kernel = { Height = kernel; Width = across }
+                    Stride = { Height = stride; Width = step }
+                    Padding = { Height = padding; Width = margin }
                     Bias = bias
                 },
-                (outs, side height, side width)
-                maxPoolWith { Kernel = kernel; Stride = stride; Padding = padding }, (channels, side height, side width)
-                avgPoolWith { Kernel = kernel; Stride = stride; Padding = padding }, (channels, side height, side width)
+                (outs, side height, slid across step margin width)
+                maxPoolWith (Pool2d.square kernel stride padding), (channels, side height, side width)
+                avgPoolWith (Pool2d.square kernel stride padding), (channels, side height, side width)
             ]
     }
 

@@ -55,14 +55,20 @@ let private mistakes =
 
         says
             "several settings of one layer"
-            (convWith { Channels = 0; Kernel = 3; Stride = 0; Padding = -1; Bias = true })
+            (convWith {
+                Channels = 0
+                Kernel = Sides.square 3
+                Stride = Sides.square 0
+                Padding = Sides.square -1
+                Bias = true
+            })
             [
                 "Conv2d: got channels 0, expected at least 1"
                 "Conv2d: got stride 0, expected at least 1"
                 "Conv2d: got padding -1, expected at least 0"
             ]
 
-        says "a pool with too much padding" (maxPoolWith { Kernel = 2; Stride = 2; Padding = 2 }) [
+        says "a pool with too much padding" (maxPoolWith (Pool2d.square 2 2 2)) [
             "MaxPool2d: got padding 2, expected at most 1 for a 2×2 window"
         ]
 

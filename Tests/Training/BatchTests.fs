@@ -8,7 +8,7 @@ open Hybrid
 open Hybrid.Host.Data
 open Hybrid.Tests.Checkpoints.Handmade
 open Hybrid.Tests.Networks.Nets
-open Hybrid.Tests.Readers.Reference
+open Hybrid.Tests.Modules.Reference
 open Hybrid.Tests.Training.SmallData
 
 /// Labels of each batch of an epoch, with the pixels that came with them.

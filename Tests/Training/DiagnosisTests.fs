@@ -3,7 +3,7 @@ module Hybrid.Tests.Training.DiagnosisTests
 open Expecto
 open TorchSharp
 open Hybrid
-open Hybrid.Tests.Readers.Reference
+open Hybrid.Tests.Modules.Reference
 open Hybrid.Tests.Training.SmallData
 
 let private answer label guess confidence : Answer = { Label = label; Guess = guess; Confidence = confidence }

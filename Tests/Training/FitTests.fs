@@ -4,7 +4,7 @@ open System
 open Expecto
 open TorchSharp
 open Hybrid
-open Hybrid.Tests.Readers.Reference
+open Hybrid.Tests.Modules.Reference
 open Hybrid.Tests.Training.SmallData
 open Hybrid.Tests.Training.Runs
 

@@ -4,7 +4,7 @@ open System
 open Expecto
 open TorchSharp
 open Hybrid
-open Hybrid.Tests.Readers.Reference
+open Hybrid.Tests.Modules.Reference
 
 let private logits = [| 1.0; 2.0; -1.0; 0.5; 0.5; 3.0 |]
 let private labels = [| 1L; 0L |]

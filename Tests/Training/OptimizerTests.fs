@@ -6,7 +6,7 @@ open TorchSharp
 open Hybrid
 open Hybrid.Combinators
 open Hybrid.Tests.Networks.Nets
-open Hybrid.Tests.Readers.Reference
+open Hybrid.Tests.Modules.Reference
 
 /// One number and what an optimiser remembers of it; how a gradient changes them in step `t`, counted from 1. Written
 /// from the algorithms in the documentation of torch.optim.

@@ -6,7 +6,7 @@ open Expecto
 open TorchSharp
 open Hybrid
 open Hybrid.Tests.Networks.Nets
-open Hybrid.Tests.Readers.Reference
+open Hybrid.Tests.Modules.Reference
 open Hybrid.Tests.Training.SmallData
 
 let private bfloat16 = { Placement.cpu with DType = torch.ScalarType.BFloat16 }

@@ -3,7 +3,7 @@ module Hybrid.Tests.Training.SamplesTests
 open Expecto
 open TorchSharp
 open Hybrid
-open Hybrid.Tests.Readers.Reference
+open Hybrid.Tests.Modules.Reference
 open Hybrid.Tests.Training.SmallData
 
 /// Pixels `[N, C, H, W]` of a run's first batch, on the scale of bytes, rounded; channels last.

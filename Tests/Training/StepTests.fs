@@ -5,7 +5,7 @@ open Expecto
 open TorchSharp
 open Hybrid
 open Hybrid.Combinators
-open Hybrid.Tests.Readers.Reference
+open Hybrid.Tests.Modules.Reference
 open Hybrid.Tests.Training.SmallData
 open Hybrid.Tests.Training.Runs
 

@@ -1,0 +1,191 @@
+namespace Hybrid
+
+open TorchSharp
+
+/// Runs a part of a network on `x`. `owned` says that the caller has no more use for `x`: it is then released, or
+/// written over, as soon as the part has read it. Gives `x` itself back where the part changes nothing.
+type internal Run = delegate of x: Tensor * owned: bool * training: bool -> Tensor
+
+/// A layer as libtorch's operations: called, and as a line of TorchScript for a network that is only evaluated. A layer
+/// without a script keeps its network from being fused.
+type internal Operation = { Run: Run; Script: (ScriptText -> Name -> Name) option }
+
+/// Layers as calls of libtorch's operations.
+module internal LayerForward =
+
+    open Patterns
+
+    type private F = torch.nn.functional
+
+    /// Lets go of `x`, unless it is one of the tensors that live on. TorchSharp's in-place operations give back the
+    /// tensor that they were called on.
+    let release (kept: Tensor list) (x: Tensor) =
+        if not (kept |> List.exists (fun it -> obj.ReferenceEquals(it, x))) then
+            x.Dispose()
+
+    /// An operation that makes a new tensor: its input goes as soon as it is done.
+    let private fresh (operation: Tensor -> bool -> Tensor) =
+        Run(fun x owned training ->
+            let y = operation x training
+
+            if owned then
+                x.Dispose()
+
+            y)
+
+    let private activate kind overwrite =
+        let call = ActivationCall.find kind
+
+        match call.ApplyOver with
+        | Some applyOver when overwrite ->
+            Run(fun x owned _ ->
+                if owned then
+                    let y = applyOver x
+                    release [ y ] x
+                    y
+                else
+                    call.Apply x)
+        | _ -> fresh (fun x _ -> call.Apply x)
+
+    /// A layer's tensor of some role, where it has one.
+    let private tensor (weights: Weights) (layer: LayerPlan) role : Tensor | null =
+        match layer.Tensors |> List.tryFind (fun spec -> spec.Role = role) with
+        | Some spec -> weights[spec.Key]
+        | None -> null
+
+    let private batchNorm (weights: Weights) (layer: LayerPlan) =
+        let tensor = tensor weights layer >> nonNull
+        let weight, bias = tensor Role.Weight, tensor Role.Bias
+        let mean, var = tensor Role.RunningMean, tensor Role.RunningVar
+        let momentum, epsilon = BatchNorm2d.momentum, BatchNorm2d.epsilon
+
+        {
+            Run = fresh (fun x training -> F.batch_norm (x, mean, var, weight, bias, training, momentum, epsilon))
+            Script =
+                Some(fun script x ->
+                    let dtype = Placement.storage script.Placement
+
+                    let tensors =
+                        [ weight; bias; mean; var ]
+                        |> List.map (fun tensor -> script.Constant(tensor, dtype))
+                        |> String.concat ", "
+
+                    script.Let $"torch.batch_norm({x.Text}, {tensors}, False, {momentum}, {epsilon}, False)")
+        }
+
+    /// Fewer input channels than this fill no vector of the processor.
+    let private vector = 16
+
+    /// A convolution of so many channels as a function of its input, weight and bias.
+    /// For a strided 1×1 convolution of few channels the pixels that it reads are picked out first, which comes to the
+    /// same numbers: oneDNN's own way (libtorch 2.10, AVX-512, channels last) writes outside its memory in the backward
+    /// pass when the batch size is odd.
+    let private plain (conv: Conv2d) channels : Tensor -> Tensor -> (Tensor | null) -> Tensor =
+        let stride, padding, dilation = ofSides conv.Stride, ofSides conv.Padding, pair 1
+
+        match conv with
+        | Pointwise step when step <> Sides.square 1 && channels < vector ->
+            fun x weight bias ->
+                use picked = everyPixel step x
+                F.conv2d (picked, weight, bias, pair 1, padding, dilation, 1L)
+        | _ -> fun x weight bias -> F.conv2d (x, weight, bias, stride, padding, dilation, 1L)
+
+    /// A convolution of so many channels in the precision that the network computes in.
+    let private convolve (placement: Placement) conv channels =
+        let plain = plain conv channels
+        let dtype = placement.DType
+
+        fun (x: Tensor) (weight: Tensor) (bias: Tensor | null) ->
+            use _ = torch.NewDisposeScope()
+
+            let bias: Tensor | null =
+                match bias with
+                | null -> null
+                | bias -> bias.``to`` dtype
+
+            (plain x (weight.``to`` dtype) bias).MoveToOuterDisposeScope()
+
+    let private convolution (weights: Weights) (plan: LayerPlan) (conv: Conv2d) =
+        let weight, bias = nonNull (tensor weights plan Role.Weight), tensor weights plan Role.Bias
+        let convolve = convolve weights.Placement conv (int weight.shape[1])
+
+        {
+            Run = fresh (fun x _ -> convolve x weight bias)
+            Script =
+                Some(fun script x ->
+                    let bias =
+                        match bias with
+                        | null -> "None"
+                        | bias -> script.Constant bias
+
+                    let stride, padding = ScriptText.sides conv.Stride, ScriptText.sides conv.Padding
+
+                    script.Let
+                        $"torch.conv2d({x.Text}, {script.Constant weight}, {bias}, {stride}, {padding}, [1, 1], 1)")
+        }
+
+    /// The last sums of a network are in float32 whatever came before.
+    let private linear (weights: Weights) (plan: LayerPlan) =
+        let weight, bias = nonNull (tensor weights plan Role.Weight), tensor weights plan Role.Bias
+        let dtype = Placement.storage weights.Placement
+
+        let call (x: Tensor) = F.linear (x, weight, bias)
+
+        {
+            Run =
+                if dtype = weights.Placement.DType then
+                    fresh (fun x _ -> call x)
+                else
+                    fresh (fun x _ ->
+                        use wide = x.``to`` dtype
+                        call wide)
+            Script =
+                Some(fun script x ->
+                    let bias =
+                        match bias with
+                        | null -> "None"
+                        | bias -> script.Constant(bias, dtype)
+
+                    let x =
+                        if dtype = script.Placement.DType then
+                            x
+                        else
+                            script.Let $"torch.to({x.Text}, {int dtype})"
+
+                    script.Let $"torch.linear({x.Text}, {script.Constant(weight, dtype)}, {bias})")
+        }
+
+    /// A layer that has no tensors.
+    let private simple (call: Tensor -> Tensor) (script: string -> string) = {
+        Run = fresh (fun x _ -> call x)
+        Script = Some(fun text x -> text.Let(script x.Text))
+    }
+
+    /// `overwrite` says that what the layer reads may be written over.
+    let operation (weights: Weights) overwrite (plan: LayerPlan) : Operation =
+        match plan.Layer with
+        | Layer.Conv2d conv -> convolution weights plan conv
+        | Layer.Linear _ -> linear weights plan
+        | Layer.BatchNorm2d -> batchNorm weights plan
+        | Layer.Activation kind -> {
+            Run = activate kind overwrite
+            Script = Some(fun script x -> ActivationCall.write script kind x)
+          }
+        | Layer.MaxPool2d pool ->
+            let kernel, stride, padding, dilation = pair pool.Kernel, pair pool.Stride, pair pool.Padding, pair 1
+
+            simple (fun x -> F.max_pool2d (x, kernel, stride, padding, dilation, false)) (fun x ->
+                $"torch.max_pool2d({x}, {ScriptText.window pool}, [1, 1], False)")
+        | Layer.AvgPool2d pool ->
+            let kernel, stride, padding = pair pool.Kernel, pair pool.Stride, pair pool.Padding
+
+            simple (fun x -> F.avg_pool2d (x, kernel, stride, padding)) (fun x ->
+                $"torch.avg_pool2d({x}, {ScriptText.window pool}, False, True, None)")
+        | Layer.AdaptiveAvgPool2d ->
+            let size = pair 1
+            simple (fun x -> F.adaptive_avg_pool2d (x, size)) (fun x -> $"torch.adaptive_avg_pool2d({x}, [1, 1])")
+        | Layer.Flatten -> {
+            Run = fresh (fun x _ -> x.flatten (1L, -1L))
+            // It may be a view of what it was made from.
+            Script = Some(fun script x -> { script.Let $"torch.flatten({x.Text}, 1, -1)" with Owned = false })
+          }
