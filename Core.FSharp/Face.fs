@@ -47,6 +47,9 @@ module private Answers =
 /// The core as C# sees it: compiled last, nothing but hand-overs.
 [<AbstractClass; Sealed>]
 type CommandLine =
+    /// What `--threads` takes at most.
+    static member MostThreads: int = Value.mostThreads
+
     /// What a command line, without the program's name, asks for. `home` is the folder that `~` stands for.
     static member Read(arguments: string array, home: string) : Request = Parse.commandLine home arguments
 
@@ -181,21 +184,20 @@ type Training =
 
         new Fit(recipe, network, trainFeed, validationFeed, start)
 
-    /// What is wrong with a place in a run over `train` that came from a file; null where nothing is. The place of a run
-    /// over other data than then (`changed`) says nothing about this data's epochs.
-    static member Fault(recipe: Recipe, train: Dataset, changed: bool, start: TrainingPosition) : string | null =
+    /// What is wrong with a place in a run over so many images that came from a file; null where nothing is.
+    static member Fault(recipe: Recipe, images: int, start: TrainingPosition) : string | null =
         let batches =
             if recipe.DropLast then
-                train.Count / recipe.BatchSize
+                images / recipe.BatchSize
             else
-                (train.Count - 1) / recipe.BatchSize + 1
+                int ((int64 images + int64 recipe.BatchSize - 1L) / int64 recipe.BatchSize)
 
-        let steps = if changed then Int32.MaxValue else Recipe.stepsPerEpoch recipe batches
-        let images = if changed then Int32.MaxValue else train.Count
-
-        match TrainingPosition.check recipe steps images start with
+        match TrainingPosition.check recipe (Recipe.stepsPerEpoch recipe batches) images start with
         | Ok() -> null
         | Error message -> message
+
+    /// The place from which a run goes on over other images than before.
+    static member Rebased(start: TrainingPosition) : TrainingPosition = TrainingPosition.rebase start
 
     /// Loss and hits of a network on images that it is not trained on, and where it goes wrong. Ends within a batch when
     /// it is cancelled.
@@ -233,6 +235,10 @@ type Training =
 
     /// The learning rate of one step of a run, counted from 0.
     static member Rate(recipe: Recipe, stepsPerEpoch: int, step: int64) : float = Recipe.rate recipe stepsPerEpoch step
+
+    /// The same at a place of a run that has come there with `left` steps fewer than its whole epochs would have had.
+    static member Rate(recipe: Recipe, stepsPerEpoch: int, left: int64, place: int64) : float =
+        Recipe.rateAt recipe stepsPerEpoch left place
 
     static member OptimizerName(recipe: Recipe) : string = Optimizer.name recipe.Optimizer
 
@@ -350,6 +356,14 @@ type Requests =
     static member WithSource(request: DataRequest, source: string) : DataRequest = {
         request with
             Source = Parse.source source |> orThrow
+    }
+
+    /// The same request, its training images divided as a run's were where it does not say otherwise itself. `held` are
+    /// those to validate on; none where the data has its own.
+    static member Divided(request: DataRequest, held: Nullable<int>, seed: int64) : DataRequest = {
+        request with
+            ValSize = if request.ValSize.HasValue then request.ValSize else held
+            SplitSeed = if request.SplitSeed = DataRequest.usualSeed then seed else request.SplitSeed
     }
 
     /// The same request with the pictures of folders brought to the size that a network reads.

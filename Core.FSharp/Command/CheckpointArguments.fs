@@ -13,6 +13,7 @@ type TestArgument =
     | [<Unique>] Limit_Val of number: string
     | [<Unique>] Limit_Test of number: string
     | [<Unique>] Refuse_Broken
+    | [<Unique>] Accept_Changed_Data
     | [<Unique>] Model of string
     | Hparam of string
     | [<Unique>] Weights of string
@@ -38,6 +39,8 @@ type TestArgument =
             | Limit_Val _ -> Usage.limit "val"
             | Limit_Test _ -> Usage.limit "test"
             | Refuse_Broken -> Usage.refuseBroken
+            | Accept_Changed_Data ->
+                "test on train or val of the data that the network was trained on although its pictures, or how they are divided, are no longer as they were (default: refused)"
             | Model _ -> "the network, where the checkpoint does not name it"
             | Hparam _ -> Usage.hparam
             | Weights _ -> Usage.weights

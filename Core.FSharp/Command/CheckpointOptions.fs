@@ -46,6 +46,7 @@ module internal CheckpointOptions =
                 Data = data
                 SourceGiven = args.Contains TestArgument.Data
                 Split = split
+                AcceptChangedData = args.Contains TestArgument.Accept_Changed_Data
                 Model = model
                 BatchSize = batchSize
                 Machine = machine

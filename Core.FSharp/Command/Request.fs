@@ -34,6 +34,9 @@ type DataRequest = {
 [<RequireQualifiedAccess>]
 module DataRequest =
 
+    /// The split's seed where none is named.
+    let usualSeed = 42L
+
     /// How many of `count` training images are held back for validation.
     let validationImages (request: DataRequest) count =
         let usual =
@@ -174,6 +177,8 @@ type TestRequest = {
     /// False where the data is to be what the checkpoint was trained on.
     SourceGiven: bool
     Split: Split
+    /// Tests on a part that is no longer what it was in training.
+    AcceptChangedData: bool
     Model: ModelRequest
     BatchSize: int
     Machine: MachineRequest

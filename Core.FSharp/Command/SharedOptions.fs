@@ -57,7 +57,11 @@ module internal SharedOptions =
                 |> Option.map (Value.atLeast 0 "--val-size" >> Result.map Nullable)
                 |> Option.defaultValue (Ok(Nullable()))
 
-            let! splitSeed = splitSeed |> Option.map (Value.seed "--split-seed") |> Option.defaultValue (Ok 42L)
+            let! splitSeed =
+                splitSeed
+                |> Option.map (Value.seed "--split-seed")
+                |> Option.defaultValue (Ok DataRequest.usualSeed)
+
             let! train = limit "--limit-train" train
             let! validation = limit "--limit-val" validation
             let! test = limit "--limit-test" test

@@ -45,7 +45,10 @@ module internal Value =
     let between (minimum: int) (maximum: int) option text = whole minimum maximum option text |> Result.map int
 
     /// More threads than any machine has cores would only wait for one another.
-    let threads text = between 1 1024 "--threads" text
+    /// Threads beyond the cores wait for one another, and each has a stack.
+    let mostThreads = 1024
+
+    let threads text = between 1 mostThreads "--threads" text
 
     /// What `--batch-size` says where the size is to be found.
     let auto = "auto"

@@ -48,7 +48,8 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
                 yield TrainingEvent.Diverged(epoch, step, metric, loss)
         }
 
-    let rateOf step = Recipe.rate recipe stepsPerEpoch step
+    /// The rate of a step so many steps before the present place.
+    let rateBefore steps = state.RateAt recipe (state.Place - steps)
 
     let log epoch step (metrics: BatchMetrics) =
         seq {
@@ -63,7 +64,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
             TrainingEvent.EpochResumed(epoch, state.Step, state.Batch)
         else
             tally.Restart Sums.zero
-            TrainingEvent.EpochStarted(epoch, state.Step, rateOf state.Step)
+            TrainingEvent.EpochStarted(epoch, state.Step, rateBefore 0L)
 
     let trainEpoch epoch =
         seq {
@@ -74,7 +75,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
                 tally.Add metrics
                 let step = state.Step - 1L
                 yield! log epoch step metrics
-                yield TrainingEvent.StepEnded(epoch, step, state.Batch - 1, rateOf step)
+                yield TrainingEvent.StepEnded(epoch, step, state.Batch - 1, rateBefore 1L)
 
             let metrics = tally.Read()
             yield TrainingEvent.EpochTrained(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)
@@ -162,6 +163,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
         Batch = state.Batch
         Step = state.Step
         OptimizerSteps = state.Optimizer.Steps
+        Left = state.Place - state.Step
         Sums = tally.Sums
     }
 

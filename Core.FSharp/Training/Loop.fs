@@ -19,6 +19,12 @@ type TrainingState = {
     Average: TorchModule option
 } with
 
+    /// Steps of the whole epochs before the next step and of its own: where schedules see it, which speak of epochs.
+    member state.Place = int64 state.Epoch * int64 state.StepsPerEpoch + int64 state.Batch
+
+    /// The learning rate at a place of the run.
+    member state.RateAt recipe place = Recipe.rateAt recipe state.StepsPerEpoch (state.Place - state.Step) place
+
     interface IDisposable with
         member state.Dispose() =
             (state.Optimizer :> IDisposable).Dispose()
@@ -33,6 +39,9 @@ type TrainingPosition = {
     /// Steps that are done.
     Step: int64
     OptimizerSteps: int64
+    /// Steps that the epochs so far would have had besides, had each been whole and over the present images; fewer than
+    /// none where the images were more before. 0 for a run that nothing of the kind has happened to.
+    Left: int64
     /// Of the epoch so far.
     Sums: Sums
 }
@@ -40,31 +49,80 @@ type TrainingPosition = {
 [<RequireQualifiedAccess>]
 module TrainingPosition =
 
-    let start: TrainingPosition = { Epoch = 0; Batch = 0; Step = 0L; OptimizerSteps = 0L; Sums = Sums.zero }
+    let start: TrainingPosition = {
+        Epoch = 0
+        Batch = 0
+        Step = 0L
+        OptimizerSteps = 0L
+        Left = 0L
+        Sums = Sums.zero
+    }
 
-    /// Whether a run whose epochs have `stepsPerEpoch` steps on `images` images can be there. Epochs may have been cut
-    /// short, each after a step at least.
+    /// The place from which a run goes on over other images: epochs that are done stay done, however many steps they had,
+    /// and one that was begun is begun anew.
+    let rebase (position: TrainingPosition) : TrainingPosition = { position with Batch = 0; Sums = Sums.zero }
+
+    /// More than the loss of any image comes to in float32.
+    let private mostLoss = 3.5e38
+
+    /// Whether a run over so many images, whose epochs have `stepsPerEpoch` steps, can be there.
     let check (recipe: Recipe) stepsPerEpoch (images: int) (position: TrainingPosition) : Result<unit, string> =
         let whole = int64 position.Epoch * int64 stepsPerEpoch + int64 position.Batch
+        let most = if recipe.MaxSteps > 0L then recipe.MaxSteps else Int64.MaxValue
 
-        let within name (value: int64) least most rest =
+        let inline within name value least most rest =
             if value >= least && value <= most then
                 rest ()
             else
                 Error $"{name} is {value}, expected a number from {least} to {most}"
 
-        let mostSteps = if recipe.MaxSteps > 0L then min recipe.MaxSteps whole else whole
+        // States of earlier versions do not say by how much the last epoch was cut short.
+        let atItsEnd =
+            position.Left = 0L
+            && position.Step = recipe.MaxSteps
+            && position.Batch = 0
+            && whole - position.Step < int64 stepsPerEpoch
 
-        within "the epoch" position.Epoch 0L recipe.Epochs
+        let exactly rest =
+            if position.Step = whole - position.Left || atItsEnd && position.Step <= whole then
+                rest ()
+            elif position.Left = 0L then
+                Error
+                    $"the step is {position.Step}, expected {whole} after {position.Epoch} epochs of {stepsPerEpoch} steps and {position.Batch} more"
+            else
+                Error
+                    $"the step is {position.Step}, expected {whole - position.Left}: {whole} but for the {position.Left} that it says were left out"
+
+        let ofEpoch = int64 (if recipe.DropLast then images - images % recipe.BatchSize else images)
+
+        let seen = int64 position.Batch * int64 recipe.BatchSize * int64 recipe.Accumulate |> min ofEpoch
+
+        // Between two epochs the sums are those of the one that ended, which may have been cut short.
+        let least, greatest =
+            if position.Batch > 0 then seen, seen
+            elif position.Epoch > 0 then 0L, ofEpoch
+            else 0L, 0L
+
+        within "the epoch" (int64 position.Epoch) 0L (int64 recipe.Epochs)
         <| fun () ->
             let lastBatch = if position.Epoch = recipe.Epochs then 0 else stepsPerEpoch
 
-            within "the place in the epoch" position.Batch 0L lastBatch
+            within "the place in the epoch" position.Batch 0 lastBatch
             <| fun () ->
-                within "the step" position.Step (int64 position.Epoch + int64 position.Batch) mostSteps
+                exactly
                 <| fun () ->
-                    within "the optimiser's step" position.OptimizerSteps position.Step position.Step
-                    <| fun () -> within "the number of images" position.Sums.Count 0L images Ok
+                    within "the step" position.Step (int64 position.Epoch + int64 position.Batch) most
+                    <| fun () ->
+                        within "the optimiser's step" position.OptimizerSteps position.Step position.Step
+                        <| fun () ->
+                            within "the number of images" position.Sums.Count least greatest
+                            <| fun () ->
+                                within
+                                    "the sum of losses"
+                                    position.Sums.Loss
+                                    0.0
+                                    (float position.Sums.Count * mostLoss)
+                                    Ok
 
 [<RequireQualifiedAccess>]
 module Loop =
@@ -107,7 +165,7 @@ module Loop =
             gradient.div_ (scalar (float metrics.Length)) |> ignore
 
         recipe.Clipping |> Option.iter (fun clipping -> Clipping.apply clipping gradient)
-        let rate = Recipe.rate recipe state.StepsPerEpoch state.Step
+        let rate = state.RateAt recipe state.Place
         let optimizer = Optimizer.step recipe.Optimizer rate state.Trained network.Weights state.Optimizer
 
         match recipe.Average, state.Average with

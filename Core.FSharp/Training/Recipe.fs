@@ -102,15 +102,19 @@ module Recipe =
     let stepsPerEpoch (recipe: Recipe) batches =
         batches / recipe.Accumulate + (if batches % recipe.Accumulate = 0 then 0 else 1)
 
-    /// The learning rate of a step, counted from 0 over the run, where an epoch has so many steps.
-    let rate (recipe: Recipe) stepsPerEpoch step =
+    /// The learning rate at a place of the run, counted in steps from 0, where an epoch has so many steps and the run has
+    /// come there with `left` steps fewer than that.
+    let rateAt (recipe: Recipe) stepsPerEpoch left place =
         let whole = int64 recipe.Epochs * int64 stepsPerEpoch
 
         Schedule.rate recipe.Schedule recipe.LearningRate {
-            Step = step
+            Step = place
             StepsPerEpoch = stepsPerEpoch
-            Steps = if recipe.MaxSteps > 0L then min recipe.MaxSteps whole else whole
+            Steps = if recipe.MaxSteps > 0L then min (recipe.MaxSteps + left) whole else whole
         }
+
+    /// The learning rate of a step, counted from 0 over a run of whole epochs of so many steps.
+    let rate (recipe: Recipe) stepsPerEpoch step = rateAt recipe stepsPerEpoch 0L step
 
     /// The published recipe cut down to a few minutes, with its two milestones at the same places in the run.
     let short epochs (model: Model) =

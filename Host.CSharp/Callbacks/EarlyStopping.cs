@@ -27,7 +27,8 @@ public sealed class EarlyStopping(MonitorRequest monitor) : EpochCallback, IStat
     public void Restore(JsonObject saved)
     {
         var stored = new StoredFields(saved);
-        (_best, _waited) = (stored.NumberAsText("best"), (int)stored.Whole("waited", 0, int.MaxValue));
+        var most = monitor.Metric.EndsWith("_acc", StringComparison.Ordinal) ? 1 : double.MaxValue;
+        (_best, _waited) = (stored.Measured("best", most), (int)stored.Whole("waited", 0, int.MaxValue));
     }
 
     protected override void OnEpoch(EpochMetrics metrics)

@@ -49,7 +49,7 @@ public sealed class EpochCsv : EpochCallback, IStateful, IDisposable
     public void Restore(JsonObject saved)
     {
         var stored = new StoredFields(saved);
-        (_rate, _secondsBefore) = (stored.Number("rate"), stored.Number("seconds"));
+        (_rate, _secondsBefore) = (stored.Number("rate"), stored.Measured("seconds", double.MaxValue));
         _file.Restore(stored);
     }
 

@@ -61,9 +61,10 @@ public sealed class ModelCheckpoint(
     /// <summary>Deletes the checkpoints that a later state of the run knows of and this one does not. Others are not the
     /// run's.</summary>
     /// <param name="later">What the callback remembered then.</param>
-    public void Undo(JsonObject later)
+    /// <param name="now">What it remembered in this state, of which it may have been told nothing.</param>
+    public void Undo(JsonObject later, JsonObject now)
     {
-        foreach (var file in Read(later).Select(FileOf).Except(_kept.Select(FileOf)))
+        foreach (var file in Read(later).Select(FileOf).Except(Read(now).Select(FileOf)))
             System.IO.File.Delete(file);
     }
 
@@ -74,10 +75,10 @@ public sealed class ModelCheckpoint(
                 .Select(it => new EpochMetrics(
                     (int)it.Whole("Epoch", 0, int.MaxValue),
                     it.Whole("Step", 0, long.MaxValue - 1),
-                    it.NumberAsText("TrainLoss"),
-                    it.NumberAsText("TrainAccuracy"),
-                    it.NumberAsText("ValLoss"),
-                    it.NumberAsText("ValAccuracy")
+                    it.Measured("TrainLoss", double.MaxValue),
+                    it.Measured("TrainAccuracy", 1),
+                    it.Measured("ValLoss", double.MaxValue),
+                    it.Measured("ValAccuracy", 1)
                 )),
         ];
 

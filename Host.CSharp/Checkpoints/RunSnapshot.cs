@@ -2,20 +2,13 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
 using Hybrid.Host.Callbacks;
-using Hybrid.Host.Data;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Checkpoints;
 
 /// <summary>What is written of a run between two steps, and put back: its weights, or all that it takes to go on.
 /// </summary>
-public sealed class RunSnapshot(
-    TrainRequest request,
-    Fit fit,
-    JsonObject hyperParameters,
-    TrainedOn trainedOn,
-    DataFacts data
-)
+public sealed class RunSnapshot(TrainRequest request, Fit fit, JsonObject hyperParameters, TrainedOn trainedOn)
 {
     /// <summary>Writes the weights alone.</summary>
     /// <param name="epoch">The epoch that they are of.</param>
@@ -45,7 +38,7 @@ public sealed class RunSnapshot(
             TorchSharp.torch.get_num_threads(),
             RunPosition.Of(position),
             memories,
-            data
+            trainedOn.Set
         );
         var moments = fit.OptimizerTensors.Select(pair =>
         {

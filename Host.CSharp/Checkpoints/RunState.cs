@@ -44,7 +44,7 @@ public sealed record RunState(
             return new RunState(
                 state.Texts(nameof(Arguments)),
                 state.Text(nameof(WorkingFolder)),
-                (int)state.Whole(nameof(Threads), 1, int.MaxValue),
+                (int)state.Whole(nameof(Threads), 1, CommandLine.MostThreads),
                 RunPosition.Read(state.Inner(nameof(Position))),
                 state.Inner(nameof(Callbacks)).Fields,
                 state.Fields[nameof(Data)] is null ? null : DataFacts.Read(state.Inner(nameof(Data)))
@@ -63,13 +63,14 @@ public sealed record RunPosition(
     int Batch,
     long Step,
     long OptimizerSteps,
+    long Left,
     long Count,
     long Correct,
     double Loss
 )
 {
     public static RunPosition Of(TrainingPosition p) =>
-        new(p.Epoch, p.Batch, p.Step, p.OptimizerSteps, p.Sums.Count, p.Sums.Correct, p.Sums.Loss);
+        new(p.Epoch, p.Batch, p.Step, p.OptimizerSteps, p.Left, p.Sums.Count, p.Sums.Correct, p.Sums.Loss);
 
     /// <exception cref="BrokenFileException">No run is ever there.</exception>
     internal static RunPosition Read(StoredFields stored)
@@ -81,11 +82,17 @@ public sealed record RunPosition(
             (int)Count(nameof(Batch), int.MaxValue),
             Count(nameof(Step)),
             Count(nameof(OptimizerSteps)),
+            // Earlier versions say nothing of it.
+            stored.Fields[nameof(Left)]
+                is null
+                ? 0
+                : stored.Whole(nameof(Left), long.MinValue, long.MaxValue),
             images,
             Count(nameof(Correct), images),
             stored.Number(nameof(Loss))
         );
     }
 
-    public TrainingPosition ToPosition() => new(Epoch, Batch, Step, OptimizerSteps, new Sums(Count, Correct, Loss));
+    public TrainingPosition ToPosition() =>
+        new(Epoch, Batch, Step, OptimizerSteps, Left, new Sums(Count, Correct, Loss));
 }

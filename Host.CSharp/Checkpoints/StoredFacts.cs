@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Hybrid.Host.Data;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Checkpoints;
@@ -13,11 +14,13 @@ namespace Hybrid.Host.Checkpoints;
 /// <param name="Classes">Names of the classes, one an output and no two alike; null where nothing is said.</param>
 /// <param name="Normalisation">A mean and a positive std a channel; null where nothing is said.</param>
 /// <param name="Data">The data's name as on the command line: a hint for people.</param>
+/// <param name="Set">What the data was then; null where nothing is said.</param>
 public sealed record StoredFacts(
     Shape Input,
     IReadOnlyList<string>? Classes,
     Normalisation? Normalisation,
-    string? Data
+    string? Data,
+    DataFacts? Set = null
 )
 {
     /// <summary>Where formats without metadata of their own keep it, inside the hyperparameters.</summary>
@@ -25,7 +28,8 @@ public sealed record StoredFacts(
     private const string InputKey = "input",
         ClassesKey = "classes",
         NormalisationKey = "normalisation",
-        DataKey = "data";
+        DataKey = "data",
+        SetKey = "data_facts";
     private const int LongestName = 1000;
 
     /// <summary>Reads it from a file's metadata or hyperparameters. A file that Hybrid did not write may use the same
@@ -44,7 +48,8 @@ public sealed record StoredFacts(
                 input,
                 ToClasses(Parsed<string?[]>(Stated(ClassesKey)), outputs),
                 ToNormalisation(Parsed<NormalisationText>(Stated(NormalisationKey)), channels),
-                OneLine(Text(Stated(DataKey)))
+                OneLine(Text(Stated(DataKey))),
+                ToSet(Stated(SetKey))
             );
         }
         catch (BrokenFileException error)
@@ -77,6 +82,8 @@ public sealed record StoredFacts(
             );
         if (Data is not null)
             json[DataKey] = Data;
+        if (Set is not null)
+            json[SetKey] = JsonSerializer.SerializeToNode(Set);
         return json;
     }
 
@@ -115,6 +122,14 @@ public sealed record StoredFacts(
             ? new Normalisation(stated.Mean, stated.Std)
             : throw new BrokenFileException("its normalisation needs finite means and positive, finite stds");
     }
+
+    private static DataFacts? ToSet(JsonNode? stated) =>
+        stated switch
+        {
+            null => null,
+            JsonObject fields => DataFacts.Read(new StoredFields(fields, $"{SetKey}.")),
+            _ => DataFacts.Read(StoredFields.Parse(stated.GetValue<string>())),
+        };
 
     private static string? Text(JsonNode? stated) => stated?.GetValue<string>();
 

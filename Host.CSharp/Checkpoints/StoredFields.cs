@@ -62,6 +62,16 @@ internal sealed class StoredFields(JsonObject fields, string path = "")
             : throw Wrong(name, "a number");
     }
 
+    /// <summary>A loss or an accuracy; NaN where it was not measured.</summary>
+    /// <exception cref="BrokenFileException">It is no number, or outside the range from 0.</exception>
+    public double Measured(string name, double most)
+    {
+        var number = NumberAsText(name);
+        return number < 0 || number > most
+            ? throw Wrong(name, most == double.MaxValue ? "a finite number from 0" : $"a number from 0 to {most}")
+            : number;
+    }
+
     /// <summary>A list of objects.</summary>
     /// <exception cref="BrokenFileException">It is something else.</exception>
     public IReadOnlyList<StoredFields> Items(string name)

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Hybrid.Command;
+using Hybrid.Host.Data;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Checkpoints;
@@ -13,6 +14,7 @@ namespace Hybrid.Host.Checkpoints;
 /// <param name="Classes">Names of the classes, in the order of the outputs.</param>
 /// <param name="Normalisation">What the pixels were normalised by.</param>
 /// <param name="Data">The data's name as on the command line.</param>
+/// <param name="Set">What that data was in training.</param>
 public sealed record TrainedModel(
     string File,
     Model Model,
@@ -21,7 +23,8 @@ public sealed record TrainedModel(
     JsonObject HyperParameters,
     IReadOnlyList<string>? Classes,
     Normalisation? Normalisation,
-    string? Data
+    string? Data,
+    DataFacts? Set
 )
 {
     private const string FormatKey = "format";
@@ -50,7 +53,8 @@ public sealed record TrainedModel(
             stored,
             facts.Classes,
             facts.Normalisation,
-            facts.Data
+            facts.Data,
+            facts.Set
         );
     }
 
@@ -113,7 +117,8 @@ public sealed record TrainedModel(
         IEnumerable<KeyValuePair<string, string>> facts
     )
     {
-        var stated = new StoredFacts(trainedOn.Input, trainedOn.Classes, trainedOn.Normalisation, trainedOn.Data);
+        var (input, classes, normalisation, data, set) = trainedOn;
+        var stated = new StoredFacts(input, classes, normalisation, data, set);
         Safetensors.Write(
             path,
             tensors,
@@ -146,7 +151,7 @@ public sealed record TrainedModel(
         }
     }
 
-    private StoredFacts Facts => new(Input, Classes, Normalisation, Data);
+    private StoredFacts Facts => new(Input, Classes, Normalisation, Data, Set);
 
     /// <summary>Writes the same network as a safetensors file; what its own file did not say stays unsaid.</summary>
     public void Write(string path) => Safetensors.Write(path, Tensors, Metadata(Described, Facts.ToMetadata()));
@@ -164,4 +169,10 @@ public sealed record TrainedModel(
 }
 
 /// <summary>What a checkpoint says of the data that its network was trained on.</summary>
-public sealed record TrainedOn(Shape Input, IReadOnlyList<string> Classes, Normalisation Normalisation, string Data);
+public sealed record TrainedOn(
+    Shape Input,
+    IReadOnlyList<string> Classes,
+    Normalisation Normalisation,
+    string Data,
+    DataFacts Set
+);

@@ -43,8 +43,31 @@ internal static class ResumedData
         if (!accept)
             throw new RequestException($"{changed}. Put it back, or go on knowingly with --accept-changed-data");
         output.Warning(
-            $"{changed}: going on as asked. Images may have moved from validation into training, the best epoch so far was "
-                + "chosen on the old images, and the schedule counts the steps of the new epochs"
+            $"{changed}: going on as asked. Images may have moved from validation into training, an epoch that was begun is "
+                + "begun anew, and the schedule goes on by epochs"
         );
     }
+
+    /// <summary>Where the run goes on: where it was left, or at the beginning of that epoch where its images are others.
+    /// </summary>
+    /// <exception cref="WorkException">No run is ever there.</exception>
+    public static TrainingPosition Place(SavedRun saved, Recipe recipe, LoadedData data)
+    {
+        var (then, place) = (saved.State.Data, saved.State.Position.ToPosition());
+        if (Training.Fault(recipe, then?.Train ?? data.Train.Count, place) is { } fault)
+            throw new WorkException($"'{saved.Source}': its state of a run is broken: {fault}");
+        return IsChanged(saved, data) ? Training.Rebased(place) : place;
+    }
+
+    /// <summary>Whether the best epoch so far says nothing any more, since what it was chosen by is measured on other images.
+    /// A run that is at its end has no other.</summary>
+    public static bool BeginsAnew(SavedRun saved, MonitorRequest monitor, Recipe recipe, LoadedData data)
+    {
+        var place = saved.State.Position;
+        var ended = place.Epoch >= recipe.Epochs || recipe.MaxSteps > 0 && place.Step >= recipe.MaxSteps;
+        return !ended && IsChanged(saved, data) && !saved.State.Data!.MeasuresAlike(monitor, data.Facts);
+    }
+
+    private static bool IsChanged(SavedRun saved, LoadedData data) =>
+        saved.State.Data?.Changes(data.Facts) is { Count: > 0 };
 }

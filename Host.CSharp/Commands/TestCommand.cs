@@ -16,8 +16,11 @@ public static class TestCommand
         var wanted = Requests.WithSize(DataFor(request, trained), trained.Input);
         // The part that the checkpoint was trained without is only found as training found it.
         var own = LoadedData.FullName(wanted.Source) == trained.Data;
+        if (own)
+            wanted = TestedData.AsTrained(wanted, trained);
         var whole = request.SourceGiven && (!own || request.Split.IsTest);
         using var data = new LoadedData(wanted, output, testing: true, whole ? request.Split : null);
+        TestedData.Check(request, trained, data, own, output);
         if (data.Undivided)
             output.Line(
                 $"{data.Name} has no parts: all of it is tested{(own ? ", what the network was trained on included" : "")}"

@@ -62,10 +62,12 @@ public sealed class TrainingReport(
     private ReportedRun Tell(RunHistory history, IReadOnlyList<SplitResult> results, TimeSpan elapsed)
     {
         var (network, steps) = (fit.Network, fit.StepsPerEpoch);
+        // A last epoch that --max-steps cut short is drawn as long as it was.
+        var left = fit.Recipe.MaxSteps > 0 ? Math.Min(0, fit.Position.Left) : fit.Position.Left;
         return new(model.Name, data.Name, hyperParameters, network.Plan, data.Train.Classes, results)
         {
             History = history,
-            Rates = history.EachStep(steps, step => Training.Rate(fit.Recipe, steps, step)),
+            Rates = history.EachStep(steps, step => Training.Rate(fit.Recipe, steps, left, step), left),
             Timing = new RunTiming(network.Weights.Placement, elapsed.TotalSeconds, throughput.ImagesPerSecond),
         };
     }

@@ -63,10 +63,7 @@ public sealed class TrainingRun : IDisposable
             _network = Owned(Models.Build(_model, plan, placement, _recipe.Seed));
             if (request.Init.Length > 0 && saved is null)
                 Initialise(request.Init);
-            var start = saved?.State.Position.ToPosition() ?? Training.Start;
-            var changed = saved?.State.Data?.Changes(data.Facts) is { Count: > 0 };
-            if (saved is not null && Training.Fault(_recipe, data.Train, changed, start) is { } fault)
-                throw new WorkException($"'{saved.Source}': its state of a run is broken: {fault}");
+            var start = saved is null ? Training.Start : ResumedData.Place(saved, _recipe, data);
             _fit = Owned(Training.Fit(_recipe, _network, Near(data.Train), Near(data.Val), data.Normalisation, start));
             _fit.Cancel = Interrupt.Token;
             _folder = Owned(saved?.Folder ?? NewFolder(request, hyperParameters));
@@ -74,8 +71,7 @@ public sealed class TrainingRun : IDisposable
                 request,
                 _fit,
                 hyperParameters,
-                new TrainedOn(data.Train.Shape, data.Train.Classes, data.Normalisation, data.Name),
-                data.Facts
+                new TrainedOn(data.Train.Shape, data.Train.Classes, data.Normalisation, data.Name, data.Facts)
             );
             _best = new ModelCheckpoint(
                 request.Monitor,
@@ -330,14 +326,35 @@ public sealed class TrainingRun : IDisposable
         if (_request.Save.Last && saved.Source != _folder.Last)
             _folder.ReturnTo(saved.Source);
         // A caller's callback may be one that the run did not have before.
-        _snapshot.Restore(saved, _watch.Stateful, it => !own.Contains(it as ICallback));
-        if (saved.Latest?.Callbacks[_best.Name] is JsonObject later)
-            _best.Undo(later);
+        IStateful[] anew = ResumedData.BeginsAnew(saved, _request.Monitor, _recipe, _data) ? [_best, _early] : [];
+        if (anew.Length > 0)
+            _output.Line(
+                $"{_request.Monitor.Metric} is of other images now: the best epoch is looked for anew, and the checkpoints of the "
+                    + "best so far are left as they are"
+            );
+        _snapshot.Restore(saved, _watch.Stateful.Except(anew), it => !own.Contains(it as ICallback));
+        if (
+            saved.Latest?.Callbacks[_best.Name] is JsonObject later
+            && saved.State.Callbacks[_best.Name] is JsonObject now
+        )
+            Undo(later, now, saved.Source);
         var threads = TorchSharp.torch.get_num_threads();
         if (saved.State.Threads != threads)
             _output.Line(
                 $"The run was started with {Counted.Of(saved.State.Threads, "thread")} and goes on with {threads}: its last digits will differ "
                     + $"(--threads {saved.State.Threads} keeps them)."
             );
+    }
+
+    private void Undo(JsonObject later, JsonObject now, string file)
+    {
+        try
+        {
+            _best.Undo(later, now);
+        }
+        catch (BrokenFileException broken)
+        {
+            throw new WorkException($"'{file}': what {_best.Name} remembered is broken: {broken.Message}", broken);
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Hybrid.Command;
 using Hybrid.Host.Checkpoints;
 using Hybrid.Host.Runtime;
 
@@ -10,7 +11,16 @@ namespace Hybrid.Host.Data;
 /// <param name="Files">SHA-256 of the list of files: part, path inside it, class and size of each. Empty where the set
 /// does not come as files of one's own.</param>
 /// <param name="Images">SHA-256 of pixels and labels, as they are trained and tested on.</param>
-public sealed record DataFacts(int Train, int Val, int Test, IReadOnlyList<string> Classes, string Files, string Images)
+/// <param name="Division">Who is in which part; null in files of earlier versions.</param>
+public sealed record DataFacts(
+    int Train,
+    int Val,
+    int Test,
+    IReadOnlyList<string> Classes,
+    string Files,
+    string Images,
+    Division? Division = null
+)
 {
     internal static DataFacts Of(LoadedData data)
     {
@@ -28,7 +38,8 @@ public sealed record DataFacts(int Train, int Val, int Test, IReadOnlyList<strin
             data.Test.Count,
             data.Train.Classes,
             data.FileList,
-            Convert.ToHexStringLower(hash.GetHashAndReset())
+            Convert.ToHexStringLower(hash.GetHashAndReset()),
+            data.Division
         );
     }
 
@@ -40,7 +51,18 @@ public sealed record DataFacts(int Train, int Val, int Test, IReadOnlyList<strin
             (int)stored.Whole(nameof(Test), 0, int.MaxValue),
             stored.Texts(nameof(Classes)),
             stored.Text(nameof(Files)),
-            stored.Text(nameof(Images))
+            stored.Text(nameof(Images)),
+            stored.Fields[nameof(Division)] is null ? null : Division.Read(stored.Inner(nameof(Division)))
+        );
+
+    /// <summary>Whether a metric, such as <c>val_acc</c>, is of the same images now.</summary>
+    public bool MeasuresAlike(MonitorRequest monitor, DataFacts now) =>
+        Division is { } then
+        && now.Division is { } today
+        && (
+            monitor.NeedsValidation
+                ? (then.Val, Val) == (today.Val, now.Val)
+                : (then.Train, Train) == (today.Train, now.Train)
         );
 
     /// <summary>What is otherwise now, for people; nothing where all is as it was.</summary>

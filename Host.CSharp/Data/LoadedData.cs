@@ -13,7 +13,7 @@ public sealed class LoadedData : IDisposable
 {
     private readonly DataRequest _request;
     private readonly Lazy<Dataset> _all;
-    private readonly Lazy<(Dataset Train, Dataset Val)> _split;
+    private readonly Lazy<(Dataset Train, Dataset Val, Division Division)> _split;
     private readonly Lazy<Dataset> _test;
     private readonly Lazy<Normalisation> _normalisation;
     private readonly Lazy<DataFacts> _facts;
@@ -40,7 +40,8 @@ public sealed class LoadedData : IDisposable
         _split = new(() =>
         {
             var (train, val) = parts.Val is { } own ? (_all.Value, ToDataset(own())) : Divide(_all.Value, request);
-            return (Datasets.Limit(train, request.LimitTrain), Datasets.Limit(val, request.LimitVal));
+            var division = Division.Of(train, val, drawn: parts.Val is null, request);
+            return (Datasets.Limit(train, request.LimitTrain), Datasets.Limit(val, request.LimitVal), division);
         });
         _test = new(() =>
             parts.Test is { } test
@@ -73,6 +74,9 @@ public sealed class LoadedData : IDisposable
 
     /// <summary>What tells this set from another.</summary>
     public DataFacts Facts => _facts.Value;
+
+    /// <summary>Which images are in <c>train</c> and which in <c>val</c>.</summary>
+    public Division Division => _split.Value.Division;
 
     /// <summary>A digest of the list of files; empty where the set is not of one's own files.</summary>
     internal string FileList { get; }

@@ -20,10 +20,15 @@ public sealed record RunHistory(IReadOnlyList<EpochRow> Epochs)
 
     /// <summary>What changes from step to step, as a curve over the epochs, at as many steps as can be seen.</summary>
     /// <param name="value">Of a step, counted from 0.</param>
-    public IReadOnlyList<(double Epoch, double Value)> EachStep(int stepsPerEpoch, Func<long, double> value)
+    /// <param name="left">Steps that whole epochs would have had besides.</param>
+    public IReadOnlyList<(double Epoch, double Value)> EachStep(
+        int stepsPerEpoch,
+        Func<long, double> value,
+        long left = 0
+    )
     {
         const int Most = 360;
-        var steps = Epochs[^1].Step + 1;
+        var steps = Math.Max(1, Epochs[^1].Step + 1 + left);
         // Whole epochs or whole parts of one, so that what changes between epochs is drawn where it does.
         var stride = Math.Max(1, (steps + Most - 1) / Most);
         if (stride > stepsPerEpoch)

@@ -81,7 +81,7 @@ let private memory =
             File.WriteAllText(folder.At "epoch=9-step=9.safetensors", "the user's own")
             second.Restore saved
             Expect.equal (folder.Names().Length) 4 "nothing is deleted by its name"
-            second.Undo(first.Save())
+            second.Undo(first.Save(), saved)
 
             Expect.equal
                 (folder.Names())

@@ -208,6 +208,7 @@ let private shapes =
                 Batch = batch
                 Step = step
                 OptimizerSteps = step
+                Sums = { Sums.zero with Count = 128L * int64 batch }
         }
 
         for position, right in
@@ -215,7 +216,10 @@ let private shapes =
                 TrainingPosition.start, true
                 at 1 2 6L, true
                 at 3 0 12L, true
-                at 2 0 5L, true // the second epoch was cut short
+                { at 2 0 5L with Left = 3L }, true // the second epoch was cut short, and it is said
+                at 2 0 5L, false
+                { at 2 0 5L with Left = 4L }, false
+                { at 2 0 9L with Left = -1L }, true // over more images before
                 at 2 1 9L, true
                 at 4 0 16L, false
                 at 3 1 13L, false
@@ -225,8 +229,50 @@ let private shapes =
                 at 0 1 0L, false
                 { at 1 2 6L with OptimizerSteps = 5L }, false
                 { at 1 2 6L with Sums = { Sums.zero with Count = 1000L } }, false
+                { at 1 2 6L with Sums = { Sums.zero with Count = 255L } }, false
+                { at 1 0 4L with Sums = { Count = 512L; Correct = 9L; Loss = 700.0 } }, true
+                { at 1 0 4L with Sums = { Count = 512L; Correct = 9L; Loss = -0.1 } }, false
+                { at 1 0 4L with Sums = { Count = 512L; Correct = 9L; Loss = 1e308 } }, false
             ] do
             Expect.equal (TrainingPosition.check recipe 4 512 position |> Result.isOk) right $"{position}"
+
+        // A state of an earlier version that --max-steps ended.
+        let ended = TrainingPosition.check { recipe with MaxSteps = 6L } 4 512 (at 2 0 6L)
+        Expect.isOk ended "it does not say how many steps were left out"
     }
 
-let tests = testList "broken run folders" [ states; files; links; others; shapes ]
+let private measured =
+    test "sums, accuracies and threads that cannot be are named" {
+        use folder = new TemporaryFolder()
+        let whole = finished folder
+
+        let kept (name: string) json (state: JsonObject) =
+            let callbacks = state["Callbacks"].AsObject()
+            let memory = callbacks["model_checkpoint"].AsObject()
+            let first = memory["kept"].AsArray()[0]
+            first.AsObject()[name] <- node json
+
+        for word, change in
+            [
+                "sum of losses is -", put "Position.Loss" "-0.5"
+                "sum of losses is 1E+308", put "Position.Loss" "1e308"
+                "ValAccuracy is 5", kept "ValAccuracy" "5"
+                "TrainAccuracy is -", kept "TrainAccuracy" "-0.1"
+                "ValLoss is -", kept "ValLoss" "-1"
+                "best is ", put "Callbacks.early_stopping.best" "\"1.01\""
+                "seconds is -", put "Callbacks.epoch_csv.seconds" "-1"
+                "Threads is 2147483647", put "Threads" "2147483647"
+                "the step is 7, expected 8",
+                (fun state ->
+                    put "Position.Step" "7" state
+                    put "Position.OptimizerSteps" "7" state)
+            ] do
+            let run = folder.At("copies", Guid.NewGuid().ToString "N")
+            copy whole run
+            RunFolders.edit (state run) change
+            let error = Expect.throwsC (fun () -> resume run |> ignore) id
+            Expect.isTrue (error :? WorkException) $"{error}"
+            Expect.stringContains error.Message word "named"
+    }
+
+let tests = testList "broken run folders" [ states; files; links; others; shapes; measured ]

@@ -161,6 +161,88 @@ let tests =
             resume folder "--accept-changed-data" |> refused [ "the class emu is new"; "another network" ]
         }
 
+        test "on changed data the schedule goes on by epochs, and the best is looked for anew" {
+            withoutCache ()
+            use folder = new TemporaryFolder()
+            fill folder "set/train" [ cat; dog ] 20
+
+            train
+                folder
+                "--data folder:set --epochs 4 --batch-size 8 --schedule milestones --milestones 3 --save-top-k -1 --save-full-state"
+            |> ignore
+
+            let run = folder.At("runs", "version_0")
+            let second = Path.Combine(run, "checkpoints", "epoch=1-step=8.safetensors")
+            let first = Path.Combine(run, "checkpoints", "epoch=0-step=4.safetensors")
+
+            // In the middle of the second epoch.
+            RunFolders.edit second (fun state ->
+                for name, value in
+                    [ "Epoch", 1; "Batch", 2; "Step", 6; "OptimizerSteps", 6; "Count", 16; "Correct", 0 ] do
+                    state["Position"].AsObject()[name] <- Text.Json.Nodes.JsonValue.Create value)
+
+            fill folder "set/train" [ cat; dog ] 60
+
+            let outcome =
+                Executable.run folder.Path [ "train"; "--threads"; "1"; "--resume"; second; "--accept-changed-data" ]
+
+            Expect.equal outcome.ExitCode 0 outcome.Err
+            Expect.stringContains outcome.Out "val_acc is of other images now" "the best so far says nothing"
+            Expect.isFalse (outcome.Out.Contains "goes on after") "the epoch is begun anew"
+            Expect.isTrue (File.Exists first) "earlier checkpoints stay"
+            // 6 steps before, 13 in each epoch since.
+            let state =
+                Hybrid.Host.Checkpoints.CheckpointFile.Read(Path.Combine(run, "checkpoints", "last.safetensors"))
+
+            let position = Hybrid.Host.Checkpoints.RunState.Read("last", state).Position
+
+            Expect.equal
+                (position.Epoch, position.Step, position.Left)
+                (4, 45L, 7L)
+                "45 steps, 4 epochs of 13 but for 7"
+
+            let rates =
+                File.ReadAllLines(Path.Combine(run, "epochs.csv"))
+                |> Array.skip 1
+                |> Array.map (fun line -> (line.Split ',')[0], (line.Split ',')[2])
+
+            Expect.equal
+                (Array.skip 2 rates)
+                [| "1", "0.1"; "2", "0.1"; "3", "0.010000000000000002" |]
+                "the rate falls after 3 epochs"
+
+            let again = resume folder ""
+            Expect.equal again.ExitCode 0 again.Err
+        }
+
+        test "a part is tested as training had it, or not at all" {
+            withoutCache ()
+            use folder = new TemporaryFolder()
+            fill folder "set/train" [ cat; dog ] 20
+            let run = train folder "--data folder:set --epochs 2 --batch-size 8 --val-size 10 --split-seed 7"
+            let checkpoint = best run
+            let held = tested folder checkpoint "--split val"
+            Expect.equal (fst (counted held)) 10 "as many as training held back"
+            let accuracy (outcome: Outcome) (name: string) = outcome.Json.GetProperty(name).GetDouble()
+            Expect.equal (accuracy held "acc") (accuracy run "val_acc") "and the same ones"
+            Expect.equal (fst (counted (tested folder checkpoint "--split val --limit-val 3"))) 3 "or the first of them"
+
+            for other in [ "--val-size 20"; "--split-seed 8" ] do
+                tested folder checkpoint $"--split val {other}" |> refused [ "--val-size 10 --split-seed 7" ]
+
+            let last = folder.At("runs", "version_0", "checkpoints", "last.safetensors")
+            let exported = folder.At "exported.ckpt"
+            Executable.succeed folder.Path [ "export"; "--checkpoint"; checkpoint; "--to"; exported ] |> ignore
+            fill folder "set/train" [ cat; dog ] 25
+
+            for checkpoint in [ checkpoint; last; exported ] do
+                tested folder checkpoint "--split val" |> refused [ "other images"; "--accept-changed-data" ]
+
+            let accepted = tested folder checkpoint "--split val --accept-changed-data"
+            Expect.equal (fst (counted accepted)) 10 "asked for"
+            Expect.stringContains accepted.Err "may have been trained on some of them" "said"
+        }
+
         test "what a checkpoint names is never downloaded" {
             use folder = new TemporaryFolder()
             let run = train folder "--limit-train 32 --limit-val 8 --limit-test 8 --batch-size 16 --epochs 1"
