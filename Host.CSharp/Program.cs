@@ -44,13 +44,18 @@ catch (OperationCanceledException error) when (Interrupt.Asked)
         Interrupt.ExitCode
     );
 }
-catch (Exception error) when (Single(error) is RequestException or WrongRequestException)
+catch (Exception error) when (Single(error) is WrongRequestException)
 {
     return Fail(Single(error).Message, 2);
 }
+// The host's own messages are lines: what breaks one in two is a name in it.
+catch (Exception error) when (Single(error) is RequestException)
+{
+    return Fail(Printable.Line(Single(error).Message), 2);
+}
 catch (Exception error) when (Single(error) is WorkException)
 {
-    return Fail(Single(error).Message, 1);
+    return Fail(Printable.Line(Single(error).Message), 1);
 }
 catch (Exception error) when (here is null)
 {
@@ -89,7 +94,15 @@ static int Show(string text)
 
 static int Fail(string message, int code)
 {
-    Console.Error.WriteLine($"hybrid: {Printable.Message(message)}");
+    try
+    {
+        Console.Error.WriteLine($"hybrid: {Printable.Message(message)}");
+    }
+    catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+    {
+        // It was closed or is full: the exit code is all that can be said.
+    }
+
     return code;
 }
 

@@ -34,7 +34,7 @@ public static partial class AtomicFile
         {
             Leftover.Delete(temporary);
             if (e is IOException or UnauthorizedAccessException)
-                throw new WorkException($"{path}: cannot be written: {e.Message}", e);
+                throw new WorkException($"{path}: cannot be written: {e.Message.Replace(temporary, full)}", e);
             throw;
         }
     }

@@ -1,4 +1,5 @@
 using System.Text;
+using Hybrid.Host.Data;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Checkpoints;
@@ -15,35 +16,66 @@ internal static class ReplacedFile
     /// <exception cref="RequestException">It is of another kind, a folder, a pipe or a device.</exception>
     public static bool Check(string option, string target, bool drawing)
     {
-        if (Directory.Exists(target))
-            throw new RequestException($"{option} {target} is a folder: name a file in it");
-        if (!File.Exists(target))
+        if (!IsThere(option, target))
             return false;
+        if (!HasNothingToKeep(target))
+            return drawing
+                ? Refuse(option, target, IsDrawing, "drawing")
+                : Refuse(option, target, IsCheckpoint, "checkpoint");
+        // Opened for both ways a pipe is not waited for.
+        return Looked(
+            option,
+            target,
+            FileAccess.ReadWrite,
+            file =>
+                file.CanSeek
+                    ? true
+                    : throw new RequestException($"{option} {target} is a pipe or a device: name a file")
+        );
+    }
+
+    /// <summary>The same for a table, which pipes and devices take as well.</summary>
+    /// <returns>Whether there is a file with something in it.</returns>
+    /// <exception cref="RequestException">It is a folder, or a file that holds no text.</exception>
+    public static bool CheckTable(string option, string target) =>
+        IsThere(option, target) && !HasNothingToKeep(target) && Refuse(option, target, IsText, "text");
+
+    /// <summary>Pipes and devices have no length, and an empty file loses nothing.</summary>
+    public static bool HasNothingToKeep(string target) =>
+        File.Exists(target) && PictureTree.Target(target) is not { Exists: true, Length: > 0 };
+
+    /// <summary>What there is to say where a file made way; else nothing.</summary>
+    public static string Words(bool replaced) => replaced ? ", in the place of the file that was there" : "";
+
+    private static bool IsThere(string option, string target) =>
+        Directory.Exists(target)
+            ? throw new RequestException($"{option} {target} is a folder: name a file in it")
+            : File.Exists(target);
+
+    private static bool Refuse(string option, string target, Func<Stream, bool> fits, string kind) =>
+        Looked(option, target, FileAccess.Read, fits)
+            ? true
+            : throw new RequestException(
+                $"{option} {target} is there already and is no {kind}: name another file, or remove it"
+            );
+
+    private static bool Looked(string option, string target, FileAccess access, Func<Stream, bool> look)
+    {
         try
         {
-            // A pipe or a device has no length. Opened for both ways it is not waited for.
-            var empty =
-                new FileInfo(File.ResolveLinkTarget(target, true)?.FullName ?? target)
-                is not { Exists: true, Length: > 0 };
-            using var file = new FileStream(
-                target,
-                FileMode.Open,
-                empty ? FileAccess.ReadWrite : FileAccess.Read,
-                FileShare.ReadWrite
-            );
-            if (!file.CanSeek)
-                throw new RequestException($"{option} {target} is a pipe or a device: name a file");
-            if (!empty && !(drawing ? IsDrawing(file) : IsCheckpoint(file)))
-                throw new RequestException(
-                    $"{option} {target} is there already and is no {(drawing ? "drawing" : "checkpoint")}: name another file, "
-                        + "or remove it"
-                );
-            return true;
+            using var file = new FileStream(target, FileMode.Open, access, FileShare.ReadWrite);
+            return look(file);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new RequestException($"{option} {target} is there already and cannot be looked at: {error.Message}");
         }
+    }
+
+    private static bool IsText(Stream file)
+    {
+        var head = new byte[4096];
+        return !head.AsSpan(0, file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false)).Contains((byte)0);
     }
 
     private static bool IsCheckpoint(Stream file)

@@ -32,9 +32,7 @@ public static class ExportCommand
         }
         var tensors = ending == Drawing ? 0 : trained.Tensors.Count;
         var what = ending == Drawing ? "a diagram" : Counted.Of(tensors, "tensor");
-        output.Line(
-            $"{trained.Model.Name}: {what} into {request.To}{(replaced ? ", in the place of the file that was there" : "")}"
-        );
+        output.Line($"{trained.Model.Name}: {what} into {request.To}{ReplacedFile.Words(replaced)}");
         output.Result(new ExportResult(request.To, trained.Model.Name, tensors));
         return 0;
     }

@@ -20,9 +20,10 @@ public static class PredictCommand
     {
         var csvToStdout = request.Csv == "-";
         var output = new Output(request.Json || csvToStdout);
-        var files = PictureSearch.Find(request.Files);
+        var files = PictureSearch.Find(request.Files, output.Warning);
         var checkpoint = RunCheckpoint.Of(request.Checkpoint, output.Line);
         CheckpointFile.Spare("--csv", request.Csv, [checkpoint, .. files]);
+        var replaced = request.Csv is not ("" or "-") && ReplacedFile.CheckTable("--csv", request.Csv);
         var trained = TrainedModel.Read(checkpoint, request.Model, output.Line);
         if (trained.Input is not Shape.Image { channels: ImageSet.Channels } input)
             throw new RequestException($"'{trained.File}' reads inputs of {trained.Input}, not pictures");
@@ -62,7 +63,9 @@ public static class PredictCommand
         else
             PredictionCsv.Write(request.Csv, rows);
         if (request.Csv.Length > 0 && !csvToStdout)
-            output.Line($"{rows.Count:N0} of {Counted.Of(files.Count, "file")} in {request.Csv}");
+            output.Line(
+                $"{rows.Count:N0} of {Counted.Of(files.Count, "file")} in {request.Csv}{ReplacedFile.Words(replaced)}"
+            );
         if (!csvToStdout)
             output.Result(new PredictResult(rows));
         return 0;
@@ -116,11 +119,14 @@ public static class PredictCommand
             table.AddColumn(rank.ToString(CultureInfo.InvariantCulture));
         foreach (var row in rows)
             table.AddRow([
-                Markup.Escape(row.File),
-                .. row.Classes.Zip(row.Probabilities, (name, p) => $"{Markup.Escape(name)} {Output.Percent(p)}"),
+                Shown(row.File),
+                .. row.Classes.Zip(row.Probabilities, (name, p) => $"{Shown(name)} {Output.Percent(p)}"),
             ]);
         return table;
     }
+
+    /// <summary>A name on one line of its cell.</summary>
+    private static string Shown(string name) => Markup.Escape(Printable.Line(name));
 }
 
 /// <summary>The files that could be read, in the order in which they were found.</summary>

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Hybrid.Host.Checkpoints;
-using Hybrid.Host.Data;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Commands;
@@ -18,15 +17,11 @@ public static class PredictionCsv
         var text = Text(rows);
         if (target == "-")
             Console.Out.Write(text);
-        else if (HasNothingToKeep(target))
+        else if (ReplacedFile.HasNothingToKeep(target))
             WriteInto(target, Encoding.UTF8.GetBytes(text));
         else
             AtomicFile.Write(target, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
     }
-
-    /// <summary>Pipes and devices have no length, and an empty file loses nothing either.</summary>
-    private static bool HasNothingToKeep(string target) =>
-        File.Exists(target) && PictureTree.Target(target) is not { Exists: true, Length: > 0 };
 
     private static void WriteInto(string target, byte[] bytes)
     {

@@ -30,9 +30,9 @@ public static class TestCommand
                 $"{data.Name} has no folder val: the part of train that training would hold back is tested (--split train tests all)"
             );
         using var network = trained.Build(placement);
+        var metrics = Diagnose(trained, network, data, request.Split, request.BatchSize).Metrics;
         if (trained.Classes is { } known && Lacking(known, data.Of(request.Split)) is { Count: > 0 } lacking)
             output.Line($"No images of {FolderLayout.Few(lacking)}: tested on the other classes");
-        var metrics = Diagnose(trained, network, data, request.Split, request.BatchSize).Metrics;
         if (!double.IsFinite(metrics.Loss))
             throw new WorkException(
                 $"'{trained.File}' on {request.Split} of {data.Name}: the loss is {metrics.Loss}, which is no result"
@@ -63,7 +63,9 @@ public static class TestCommand
                 split.IsTest && data.ValFromTrain
                     ? $"{data.Name} has no folder test: test on the images that training held back with --split val, or name "
                         + "other data with --data"
-                    : $"{data.Name} has no images in its {split} split: name another with --split, or other data with --data"
+                : data.OfPictures
+                    ? $"{data.Name} has no folder {split}: name another part with --split, or other data with --data"
+                : $"{data.Name} has no images in its {split} split: name another with --split, or other data with --data"
             );
         if (!images.Shape.Equals(trained.Input))
             throw new RequestException(

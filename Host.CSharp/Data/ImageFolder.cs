@@ -56,7 +56,7 @@ public sealed class ImageFolder
             Train = layout.Train is { } train ? Files(train) : null;
             if (!testing)
                 RefuseWithout(layout.Train!);
-            foreach (var alike in LayoutDoubts.Alike(layout.Train ?? _root, Classes))
+            foreach (var alike in LayoutDoubts.Alike(testing ? _root : layout.Train!, Classes))
                 output.Warning(alike);
             Val = layout.Val is { } val ? Files(val) : null;
             Test = test is null ? null : Files(test);

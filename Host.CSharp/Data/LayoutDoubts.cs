@@ -85,32 +85,18 @@ internal static partial class LayoutDoubts
 
     /// <summary>Classes that a person, and some file systems, would take for one.</summary>
     public static IEnumerable<string> Alike(string folder, IReadOnlyList<string> classes) =>
-        classes
-            .GroupBy(Plain)
-            .Where(group => group.Count() > 1)
-            .Select(group =>
-                $"{string.Join(" and ", group.Select(name => $"'{name}'"))} in '{folder}' differ only in case or in how accents are "
-                + "written, and are classes of their own: put their pictures together if one is meant"
-            );
+        from names in classes.GroupBy(AlikeNames.Plain)
+        from first in names.Index()
+        from second in names.Skip(first.Index + 1)
+        where AlikeNames.AreAlike(first.Item, second)
+        select $"'{first.Item}' and '{second}' in '{folder}' differ only in case or in how accents are written, and are classes of "
+            + "their own: put their pictures together if one is meant";
 
-    /// <summary>Words on a class that differs from the name only in case, for the end of a message; else none.</summary>
+    /// <summary>Words on a class whose name looks like this one, for the end of a message; else none.</summary>
     public static string Near(string name, IEnumerable<string> classes) =>
-        classes.FirstOrDefault(it => it != name && Plain(it) == Plain(name)) is { } near
+        classes.FirstOrDefault(it => AlikeNames.AreAlike(it, name)) is { } near
             ? $"; '{name}' differs from '{near}' only in case or in how accents are written: rename one"
             : "";
-
-    private static string Plain(string name)
-    {
-        try
-        {
-            return name.Normalize().ToUpperInvariant();
-        }
-        catch (ArgumentException)
-        {
-            // No Unicode: it is like nothing else.
-            return name;
-        }
-    }
 
     /// <summary>The first folder on the way inside that holds more than a single folder; null where pictures come
     /// first.</summary>

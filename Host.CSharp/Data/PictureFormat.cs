@@ -22,6 +22,28 @@ internal static class PictureFormat
         ".gif",
     ];
 
+    /// <summary>Endings of pictures of formats that are not read.</summary>
+    private static readonly string[] OtherEndings =
+    [
+        ".tif",
+        ".tiff",
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jxl",
+        ".jp2",
+        ".ico",
+        ".svg",
+        ".ppm",
+        ".pgm",
+        ".tga",
+        ".psd",
+        ".dng",
+        ".cr2",
+        ".nef",
+        ".arw",
+    ];
+
     /// <summary>The endings as a message names them.</summary>
     public const string Named = "*.png, *.jpg, *.jpeg, *.jfif, *.webp, *.bmp, *.gif";
 
@@ -34,6 +56,10 @@ internal static class PictureFormat
     public static bool IsNamed(string path) =>
         Endings.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase)
         && !Path.GetFileName(path).StartsWith('.');
+
+    /// <summary>Whether a file is, by the ending of its name, a picture of a format that is not read.</summary>
+    public static bool IsOther(string path) =>
+        OtherEndings.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase);
 
     /// <summary>The format of a file; null where it is none of those that are read.</summary>
     public static SKEncodedImageFormat? Of(ReadOnlySpan<byte> file) =>

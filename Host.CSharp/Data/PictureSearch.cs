@@ -6,11 +6,13 @@ namespace Hybrid.Host.Data;
 public static class PictureSearch
 {
     /// <summary>A file is meant whatever its name; a folder means all pictures in it and in the folders inside it, in
-    /// ordinal order. Links to folders are not followed.</summary>
+    /// ordinal order of folders and then of files. Links are followed, as where a set is trained on.</summary>
+    /// <param name="warn">Told of pictures of other formats that a folder holds.</param>
     /// <exception cref="RequestException">Something is not there, or a folder has no picture.</exception>
-    public static IReadOnlyList<string> Find(IEnumerable<string> places) => [.. places.SelectMany(Find)];
+    public static IReadOnlyList<string> Find(IEnumerable<string> places, Action<string>? warn = null) =>
+        [.. places.SelectMany(place => Find(place, warn))];
 
-    private static IReadOnlyList<string> Find(string place)
+    private static IReadOnlyList<string> Find(string place, Action<string>? warn)
     {
         if (File.Exists(place))
             return [place];
@@ -18,34 +20,28 @@ public static class PictureSearch
             throw new RequestException($"there is no file or folder '{place}'");
         try
         {
-            var found = Below(new DirectoryInfo(place), place).ToList();
-            return found.Count > 0
-                ? found
-                : throw new RequestException($"'{place}' holds no picture ({PictureFormat.Named})");
+            var files = PictureTree.FilesBelow(place).ToLookup(PictureFormat.IsNamed);
+            string[] others = [.. files[false].Where(PictureFormat.IsOther)];
+            var kinds = string.Join(", ", others.Select(Path.GetExtension).Distinct().Take(5));
+            if (!files[true].Any())
+                throw new RequestException(
+                    $"'{place}' holds no picture ({PictureFormat.Named})"
+                        + (
+                            others.Length > 0
+                                ? $", but {Counted.Of(others.Length, "file")} of other formats: {kinds}"
+                                : ""
+                        )
+                );
+            if (others.Length > 0)
+                warn?.Invoke(
+                    $"{Counted.Of(others.Length, "picture")} of formats that are not read ({kinds}) in '{place}', such as "
+                        + $"'{others[0]}': left out"
+                );
+            return [.. files[true]];
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new RequestException($"'{place}' cannot be looked through: {error.Message}");
-        }
-    }
-
-    private static IEnumerable<string> Below(DirectoryInfo folder, string shown)
-    {
-        foreach (var entry in folder.EnumerateFileSystemInfos().OrderBy(entry => entry.Name, StringComparer.Ordinal))
-        {
-            var path = Path.Combine(shown, entry.Name);
-            if (entry is not DirectoryInfo inner)
-            {
-                if (PictureFormat.IsNamed(path))
-                    yield return path;
-            }
-            else if (PictureTree.IsLost(path))
-                throw new RequestException(
-                    $"a folder in '{shown}' has a name that is no UTF-8 text, '{entry.Name}': rename it, or take it away"
-                );
-            else if (inner.LinkTarget is null && !inner.Name.StartsWith('.'))
-                foreach (var file in Below(inner, path))
-                    yield return file;
         }
     }
 }

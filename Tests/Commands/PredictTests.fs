@@ -108,6 +108,12 @@ let tests =
                     .Out
 
             Expect.equal (csv.TrimEnd().Split('\n').Length) 2 csv
+            let table = Executable.succeed folder.Path [ "predict"; "--checkpoint"; checkpoint; "--top"; "1"; name ]
+
+            Expect.stringContains table.Out "a\\u{A}b," "whole in the table"
+
+            let gone = Executable.run folder.Path [ "predict"; "--checkpoint"; checkpoint; "x\nhybrid: forged" ]
+            Expect.equal (gone.Err.TrimEnd().Split('\n').Length) 1 gone.Err
             Expect.stringContains csv "\"a\\u{A}b,\"\"c\"\".png\"," "quoted"
         }
 
@@ -127,6 +133,14 @@ let tests =
             Expect.equal (Executable.tool "test" [ "-p"; pipe ]).ExitCode 0 "it still is a pipe"
             let device = Executable.succeed folder.Path (predict "/dev/stderr")
             Expect.stringContains device.Err read "the same"
+            let own = Executable.run folder.Path (predict "own.bin")
+            Expect.equal own.ExitCode 0 own.Err
+            let again = Executable.succeed folder.Path (predict "own.bin")
+            Expect.stringContains again.Out "in the place of the file that was there" "said"
+            File.WriteAllBytes(folder.At "own.bin", [| 1uy; 0uy; 2uy |])
+            let refused = Executable.run folder.Path (predict "own.bin")
+            Expect.equal refused.ExitCode 2 refused.Err
+            Expect.stringContains refused.Err "is there already and is no text" "why"
             File.WriteAllText(folder.At "empty.csv", "")
             File.CreateSymbolicLink(folder.At "link.csv", folder.At "empty.csv") |> ignore
             Executable.succeed folder.Path (predict "link.csv") |> ignore

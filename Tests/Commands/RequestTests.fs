@@ -79,6 +79,13 @@ let tests =
             Expect.stringContains (said [ "predict"; "-h" ]) "WebP" "the formats that are taken"
         }
 
+        test "where stderr takes nothing, the exit code stays" {
+            if System.OperatingSystem.IsLinux() then
+                let hybrid = Path.Combine(System.AppContext.BaseDirectory, "hybrid.dll")
+                let shell = Executable.tool "sh" [ "-c"; $"dotnet '{hybrid}' trian 2>/dev/full" ]
+                Expect.equal shell.ExitCode 2 "wrong, and not crashed"
+        }
+
         test "~ is the home, also where a shell leaves it alone" {
             let read words =
                 match Hybrid.CommandLine.Read(Array.ofList words, "/home/me") with

@@ -67,6 +67,9 @@ let private refused = [
     two "seg_train/seg_train" @ two "seg_test/seg_test",
     [ "seg_train"; "Call them train" ]
     "a class of val in another case", two "train" @ [ "val/A/1.png" ], [ "'A' differs from 'a' only in case"; "rename" ]
+    "an accent written otherwise",
+    [ "train/caf\u00e9/1.png"; "train/b/1.png"; "val/cafe\u0301/1.png" ],
+    [ "how accents are written"; "rename" ]
     "one class in train", [ "train/images/a/1.png"; "train/images/b/1.png" ], [ "one class, 'images'"; "right in" ]
 ]
 
@@ -100,6 +103,29 @@ let tests =
             link (folder.At("set", "train", "a", "back")) ".."
             link (folder.At("elsewhere", "itself")) (folder.At "elsewhere")
             Expect.equal (counts (openAt folder false)) (3, 0, 0) "a, more and b"
+        }
+
+        test "to predict, links are followed as to train, and pictures that are not read are said" {
+            use folder = new TemporaryFolder()
+            fill folder (two "train")
+            write (folder.At("elsewhere", "2.png")) (plain 6 5 (1uy, 2uy, 3uy))
+            Directory.CreateSymbolicLink(folder.At("set", "more"), folder.At "elsewhere") |> ignore
+            Directory.CreateSymbolicLink(folder.At("elsewhere", "back"), folder.At "set") |> ignore
+            write (folder.At("set", "scan.TIFF")) [| 1uy |]
+            write (folder.At("set", "notes.txt")) [| 1uy |]
+            let said = ResizeArray<string>()
+            let found = PictureSearch.Find([ folder.At "set" ], Action<string> said.Add)
+
+            Expect.equal
+                [ for path in found -> Path.GetRelativePath(folder.At("set"), path) ]
+                [ "more/2.png"; "train/a/1.png"; "train/b/1.png" ]
+                "in order"
+
+            Expect.equal said.Count 1 "one warning"
+            Expect.stringContains said[0] "1 picture of formats that are not read (.TIFF)" "counted"
+            let only () = PictureSearch.Find [ folder.At("set", "none") ] |> ignore
+            write (folder.At("set", "none", "x.heic")) [| 1uy |]
+            Expect.throwsC only (fun error -> Expect.stringContains error.Message "1 file of other formats" "named")
         }
 
         test "a part that is a link to nothing is refused, whatever its name in any case" {
