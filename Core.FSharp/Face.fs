@@ -196,6 +196,9 @@ type Training =
         | Ok() -> null
         | Error message -> message
 
+    /// Whether nothing is left to train there.
+    static member IsOver(recipe: Recipe, place: TrainingPosition) : bool = TrainingPosition.isOver recipe place
+
     /// The place from which a run goes on over other images than before.
     static member Rebased(start: TrainingPosition) : TrainingPosition = TrainingPosition.rebase start
 

@@ -166,6 +166,8 @@ type ResumeRequest = {
     Data: string
     /// Goes on where the data is no longer as it was.
     AcceptChangedData: bool
+    /// Asks for another length too, which a run cannot take: to be refused with the name of the run that was meant.
+    Longer: bool
     /// Where to compute. Of this machine: nothing that lies in the run's folder has a say in it.
     Machine: MachineRequest
     Json: bool

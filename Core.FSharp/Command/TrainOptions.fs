@@ -21,28 +21,21 @@ module internal TrainOptions =
         | TrainArgument.Json -> true
         | _ -> false
 
-    let private refusal run others =
-        let longer =
-            others
-            |> List.exists (function
-                | TrainArgument.Epochs _
-                | TrainArgument.Max_Steps _ -> true
-                | _ -> false)
+    let private isLength argument =
+        match argument with
+        | TrainArgument.Epochs _
+        | TrainArgument.Max_Steps _ -> true
+        | _ -> false
 
-        if longer then
-            let folder = if run = "" then "RUN" else run
-
-            "--resume goes on with a run as it was started, to the length that it was started with. "
-            + $"To train on from its weights start a new run: --init {folder}/checkpoints/last.safetensors --epochs N"
-        else
-            "--resume goes on with a run as it was started: of the other options only --data (where its data "
-            + "lies now), --accept-changed-data, --out, --device, --threads, --trim-memory, --libtorch and --json go with it"
+    let private refusal =
+        "--resume goes on with a run as it was started: of the other options only --data (where its data "
+        + "lies now), --accept-changed-data, --out, --device, --threads, --trim-memory, --libtorch and --json go with it"
 
     let resume (args: ParseResults<TrainArgument>) (run: string option) =
         check {
             let run = run |> Option.orElse (args.TryGetResult TrainArgument.Out) |> Option.defaultValue ""
             let others = args.GetAllResults() |> List.filter (ofResume >> not)
-            do! if others.IsEmpty then Ok() else Error(refusal run others)
+            do! if others |> List.forall isLength then Ok() else Error refusal
 
             let! machine =
                 machine
@@ -60,6 +53,7 @@ module internal TrainOptions =
                 Run = run
                 ResumeRequest.Data = data
                 AcceptChangedData = args.Contains TrainArgument.Accept_Changed_Data
+                Longer = not others.IsEmpty
                 Machine = machine
                 ResumeRequest.Json = args.Contains TrainArgument.Json
             }

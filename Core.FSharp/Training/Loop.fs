@@ -58,6 +58,11 @@ module TrainingPosition =
         Sums = Sums.zero
     }
 
+    /// Whether a run has come to its end there.
+    let isOver (recipe: Recipe) (position: TrainingPosition) =
+        position.Epoch >= recipe.Epochs
+        || recipe.MaxSteps > 0L && position.Step >= recipe.MaxSteps && position.Batch = 0
+
     /// The place from which a run goes on over other images: epochs that are done stay done, however many steps they had,
     /// and one that was begun is begun anew.
     let rebase (position: TrainingPosition) : TrainingPosition = { position with Batch = 0; Sums = Sums.zero }

@@ -39,6 +39,12 @@ public sealed class TensorBoardLog(
     /// <summary>Names of files that an earlier process had begun when it was killed.</summary>
     public IReadOnlyList<string> LeftBehind { get; init; } = [];
 
+    /// <summary>Names that such a process left of which it is not sure that they are its own.</summary>
+    public IReadOnlyList<string> Doubtful { get; init; } = [];
+
+    /// <summary>Told of files that are gone, and of those that are left in doubt.</summary>
+    public Action<string>? Warn { get; init; }
+
     /// <summary>The file that this process writes.</summary>
     public string File => _file.Path;
 
@@ -67,6 +73,15 @@ public sealed class TensorBoardLog(
             }
             else if (LeftBehind.Contains(file.Name))
                 file.Delete();
+            else if (Doubtful.Contains(file.Name))
+                Warn?.Invoke(
+                    $"'{file.FullName}' is named by the .lock of a process that was killed, but need not be of it: it stays. "
+                        + "Remove it if it is none of yours, or TensorBoard shows some steps twice"
+                );
+        foreach (var (name, _) in saved.Where(it => !_own.Contains(it.Key)))
+            Warn?.Invoke(
+                $"'{Quoted.Plain(name, 100)}' is gone, which had the run's curves: TensorBoard shows them from here on"
+            );
     }
 
     public void On(TrainingEvent happened)

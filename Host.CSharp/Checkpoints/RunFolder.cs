@@ -23,6 +23,9 @@ public sealed class RunFolder : IDisposable
     private const string ReportName = "report.html";
     private const int MostTries = 1000;
 
+    /// <summary>Milliseconds in which a folder is removed that is being removed.</summary>
+    private const int Moment = 200;
+
     /// <summary>What file systems take, in bytes of UTF-8, with room for the names of a run's own files.</summary>
     private const int LongestName = 255;
 
@@ -145,6 +148,17 @@ public sealed class RunFolder : IDisposable
         File.WriteAllText(Path.Combine(Root, HyperParameters), yaml.ReplaceLineEndings("\n"));
     }
 
+    /// <summary>Whether the run's hyperparameters lie here.</summary>
+    /// <exception cref="WorkException">A link does.</exception>
+    public bool HoldsHyperParameters
+    {
+        get
+        {
+            RegularFile.RefuseLink(Path.Combine(Root, HyperParameters));
+            return File.Exists(Path.Combine(Root, HyperParameters));
+        }
+    }
+
     /// <summary>The run has something to show: its folder stays.</summary>
     public void Keep() => _kept = true;
 
@@ -159,19 +173,33 @@ public sealed class RunFolder : IDisposable
     /// <summary>Names of files that a process had begun here when it was killed, and that no saved state knows of.</summary>
     public IReadOnlyList<string> LeftBehind => _lock?.LeftBehind ?? [];
 
+    /// <summary>Names that a lock left here which does not prove that its process began those files.</summary>
+    public IReadOnlyList<string> Doubtful => _lock?.Doubtful ?? [];
+
     /// <summary>A file is begun here that no saved state knows of yet.</summary>
     public void Note(string file) => _lock?.Note(Path.GetFileName(file));
 
-    /// <summary>To be asked before anything is saved: a run that goes on without its folder would end with nothing.</summary>
-    /// <exception cref="WorkException">The folder was removed, moved, or made anew by somebody else.</exception>
-    public void CheckThere()
+    /// <summary>To be asked before anything is saved: what of the folder somebody has removed; null where it is as it was.
+    /// </summary>
+    /// <exception cref="WorkException">All of it was removed or moved, or was made anew by somebody else.</exception>
+    public string? Removed()
     {
+        if (IsWhole)
+            return null;
+        // What is just being removed is gone a moment later: until then nothing is to be put into it.
+        Thread.Sleep(Moment);
         if (IsGone)
             throw Gone(null);
+        return !File.Exists(Metrics) ? Metrics
+            : !Directory.Exists(Checkpoints) ? Checkpoints
+            : null;
     }
 
+    /// <summary>Puts the folder of the checkpoints back.</summary>
+    public void Mend() => Directory.CreateDirectory(Checkpoints);
+
     /// <summary>Does what a run does in its folder. Whatever cannot be read or written there because the folder is gone ends
-    /// with the words of <see cref="CheckThere"/>: it may vanish between any two files.</summary>
+    /// with the words of <see cref="Removed"/>: it may vanish between any two files.</summary>
     /// <exception cref="WorkException">The folder was removed, moved, or made anew by somebody else.</exception>
     public T Within<T>(Func<T> work)
     {
@@ -179,9 +207,9 @@ public sealed class RunFolder : IDisposable
         {
             return work();
         }
-        catch (Exception error) when (IsOfFiles(error) && IsGone)
+        catch (Exception error) when (IsOfFiles(error) && !IsWhole)
         {
-            throw Gone(error);
+            throw Removed() is { } part ? PartGone(part, error) : Gone(error);
         }
     }
 
@@ -199,7 +227,13 @@ public sealed class RunFolder : IDisposable
         Leftover.Try(_parents.RemoveEmpty);
     }
 
-    private bool IsGone => !File.Exists(Metrics) || _lock is { IsLost: true };
+    private bool IsWhole => File.Exists(Metrics) && Directory.Exists(Checkpoints) && _lock is not { IsLost: true };
+
+    private bool IsGone => !File.Exists(Metrics) && !Directory.Exists(Checkpoints) || _lock is { IsLost: true };
+
+    /// <summary>What a run is told whose folder has lost a part of it.</summary>
+    public static WorkException PartGone(string part, Exception? cause = null, string then = "") =>
+        new($"'{part}' was removed while the run went on: it ends here{then}", cause);
 
     private WorkException Gone(Exception? cause) =>
         new($"the run's folder '{Root}' was removed or moved while the run went on: it ends here", cause);

@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Text.RegularExpressions;
+using Hybrid.Host.Logs;
 using Hybrid.Host.Runtime;
 using Microsoft.Win32.SafeHandles;
 
@@ -25,13 +27,23 @@ internal sealed partial class RunLock : IDisposable
     private RunLock(string path, FileStream file)
     {
         (_path, _file) = (path, file);
-        LeftBehind = [.. ReadLines(file.SafeFileHandle).Skip(1)];
-        _lines = [$"process {Environment.ProcessId} on {Environment.MachineName}, {Guid.NewGuid():N}", .. LeftBehind];
+        var before = ReadLines(file.SafeFileHandle);
+        var begun = before.Skip(1).ToLookup(name => IsOf(before[0], name));
+        (LeftBehind, Doubtful) = ([.. begun[true]], [.. begun[false]]);
+        var since = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        _lines =
+        [
+            $"process {Environment.ProcessId} on {Environment.MachineName}, since {since}, {Guid.NewGuid():N}",
+            .. before.Skip(1),
+        ];
         Write();
     }
 
-    /// <summary>Names of the files that an earlier process had begun when it was killed.</summary>
+    /// <summary>Names of the files that the process had begun that held the lock and was killed.</summary>
     public IReadOnlyList<string> LeftBehind { get; }
+
+    /// <summary>Names that were left too and are not of that process, or were there before it was.</summary>
+    public IReadOnlyList<string> Doubtful { get; }
 
     /// <summary>Whether another process has put its lock in this one's place, which means that the folder is another.
     /// </summary>
@@ -85,6 +97,14 @@ internal sealed partial class RunLock : IDisposable
             Leftover.Delete(_path);
         _file.Dispose();
     }
+
+    /// <summary>Whether a lock's first line is of the process that began a log.</summary>
+    private static bool IsOf(string holder, string log) =>
+        Holder().Match(holder) is { Success: true } it
+        && EventFile.IsBegunBy(log, it.Groups[2].Value, it.Groups[1].Value, long.Parse(it.Groups[3].Value));
+
+    [GeneratedRegex(@"^process ([0-9]{1,10}) on ([^,]+), since ([0-9]{1,12}), [0-9a-f]{32}$")]
+    private static partial Regex Holder();
 
     private void Write()
     {

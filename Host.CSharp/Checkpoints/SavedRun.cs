@@ -24,8 +24,8 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
             folder.Hold();
             var path = File.Exists(place) ? Path.GetFullPath(place) : folder.Last;
             AtomicFile.Sweep(folder.Checkpoints);
-            var file = CheckpointFile.Read(path);
-            return new SavedRun(folder, path, file, RunState.Read(path, file), FindLatest(folder, path));
+            var (file, state) = Read(folder, path);
+            return new SavedRun(folder, path, file, state, FindLatest(folder, path));
         }
         catch
         {
@@ -34,7 +34,60 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
         }
     }
 
+    /// <summary>The checkpoint that <see cref="Find"/> would read.</summary>
+    /// <exception cref="RequestException">There is none.</exception>
+    public static string Locate(string place)
+    {
+        if (!File.Exists(place))
+            return RunFolder.Find(place).Last;
+        _ = RunFolder.Around(place);
+        return Path.GetFullPath(place);
+    }
+
     public void Dispose() => Folder.Dispose();
+
+    /// <summary>A checkpoint and the state in it; where there is none to go on from, the message says what else is.</summary>
+    private static (Checkpoint, RunState) Read(RunFolder folder, string path)
+    {
+        try
+        {
+            var file = CheckpointFile.Read(path);
+            return (file, RunState.Read(path, file));
+        }
+        catch (Exception error) when (error is WorkException || error is RequestException && path == folder.Last)
+        {
+            throw new WorkException($"{error.Message}. {Instead(folder, path)}", error);
+        }
+    }
+
+    /// <summary>What the run's other checkpoints, the latest first, are good for.</summary>
+    private static string Instead(RunFolder folder, string broken)
+    {
+        var others = new DirectoryInfo(folder.Checkpoints)
+            .EnumerateFiles("*.safetensors")
+            .Where(file => file.FullName != Path.GetFullPath(broken) && CheckpointFile.IsSound(file.FullName))
+            .OrderByDescending(file => file.LastWriteTimeUtc)
+            .Select(file => file.FullName)
+            .ToList();
+        if (others.Find(HoldsState) is { } state)
+            return $"Another checkpoint of the run can be gone on from: hybrid train --resume {state}";
+        return others is [var weights, ..]
+            ? $"Another checkpoint of the run has weights to start a new run from: hybrid train --init {weights}"
+            : "No other checkpoint of the run can be read: start it anew";
+    }
+
+    private static bool HoldsState(string path)
+    {
+        try
+        {
+            RunState.Read(path, CheckpointFile.Read(path));
+            return true;
+        }
+        catch (WorkException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>The run's last state, where another one is gone back to: it knows which files came later.</summary>
     private static RunState? FindLatest(RunFolder folder, string source)

@@ -63,8 +63,7 @@ internal static class ResumedData
     /// A run that is at its end has no other.</summary>
     public static bool BeginsAnew(SavedRun saved, MonitorRequest monitor, Recipe recipe, LoadedData data)
     {
-        var place = saved.State.Position;
-        var ended = place.Epoch >= recipe.Epochs || recipe.MaxSteps > 0 && place.Step >= recipe.MaxSteps;
+        var ended = Training.IsOver(recipe, Training.Rebased(saved.State.Position.ToPosition()));
         return !ended && IsChanged(saved, data) && !saved.State.Data!.MeasuresAlike(monitor, data.Facts);
     }
 

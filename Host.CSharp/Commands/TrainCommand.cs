@@ -64,7 +64,13 @@ public static class TrainCommand
 
     private static TrainResult GoOn(ResumeRequest request, Output output, IReadOnlyList<ICallback> own)
     {
-        using var saved = SavedRun.Find(request.Run.Length > 0 ? request.Run : RunFolder.DefaultRoot);
+        var root = request.Run.Length > 0 ? request.Run : RunFolder.DefaultRoot;
+        if (request.Longer)
+            throw new RequestException(
+                "--resume goes on with a run as it was started, to the length that it was started with. To train on from its "
+                    + $"weights start a new run: --init {SavedRun.Locate(root)} --epochs N"
+            );
+        using var saved = SavedRun.Find(root);
         var train = saved.Request(request.Machine);
         // Before the folder is changed: what names a libtorch on this command line is meant from here.
         var placement = Machine.Prepare(train.Machine);

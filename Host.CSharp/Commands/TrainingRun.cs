@@ -33,6 +33,9 @@ public sealed class TrainingRun : IDisposable
     private readonly ProgressDisplay _progress;
     private readonly TrainingWatch _watch;
 
+    /// <summary>Nothing is left to train of a run that is taken up again.</summary>
+    private readonly bool _over;
+
     /// <param name="own">Callbacks besides the built-in ones.</param>
     /// <param name="saved">A run to go on with; null for a new one.</param>
     public TrainingRun(
@@ -67,6 +70,11 @@ public sealed class TrainingRun : IDisposable
             _fit = Owned(Training.Fit(_recipe, _network, Near(data.Train), Near(data.Val), data.Normalisation, start));
             _fit.Cancel = Interrupt.Token;
             _folder = Owned(saved?.Folder ?? NewFolder(request, hyperParameters));
+            if (saved is not null && !_folder.HoldsHyperParameters)
+            {
+                output.Warning($"'{Path.Combine(_folder.Root, "hparams.yaml")}' is gone: it is written anew");
+                _folder.WriteHyperParameters(hyperParameters, data.Name, request.Data);
+            }
             _snapshot = new RunSnapshot(
                 request,
                 _fit,
@@ -89,6 +97,7 @@ public sealed class TrainingRun : IDisposable
             _watch = new TrainingWatch(Callbacks(request, plan, hyperParameters, own), start);
             if (saved is not null)
                 Restore(saved, own);
+            _over = saved is not null && (Training.IsOver(_recipe, start) || start.Batch == 0 && _early.WantsStop);
         }
         catch
         {
@@ -118,6 +127,8 @@ public sealed class TrainingRun : IDisposable
             _output.Line(
                 $"all of {Counted.Of(_data.Train.Count, "training image")} are taken: there are no {_request.Data.LimitTrain:N0}"
             );
+        if (_over)
+            _output.Line(TrainingWords.NothingLeft(_watch, _early.WantsStop ? _early.Reason : null, _folder.Last));
         OutOfMemory.Explain(
             _network,
             _recipe.BatchSize,
@@ -135,7 +146,7 @@ public sealed class TrainingRun : IDisposable
             );
         }
         var best = _best.Best ?? throw new WorkException("the run ended before its first epoch: nothing was kept");
-        _folder.CheckThere();
+        CheckFolder();
         if (_best.File is { } file)
             ModuleTensors.Write(_fit.Network, TrainedModel.Divide(CheckpointFile.Read(file).Tensors).Weights, file);
         var results = Diagnose();
@@ -207,6 +218,8 @@ public sealed class TrainingRun : IDisposable
             new TensorBoardLog(_folder.Root, optimizer, hyperParameters, Models.Graph(plan), samples, monitor)
             {
                 LeftBehind = _folder.LeftBehind,
+                Doubtful = _folder.Doubtful,
+                Warn = _output.Warning,
             }
         );
         _folder.Note(events.File);
@@ -221,9 +234,7 @@ public sealed class TrainingRun : IDisposable
             .. own,
             Owned(_best),
             Callback.Of(KeepFolder),
-            .. request.Save.Last
-                ? [new StateCheckpoint(request.Save.Every, () => SaveState())]
-                : Array.Empty<ICallback>(),
+            .. request.Save.Last ? [new StateCheckpoint(request.Save.Every, SaveState)] : Array.Empty<ICallback>(),
         ];
     }
 
@@ -255,22 +266,40 @@ public sealed class TrainingRun : IDisposable
     {
         if (happened is not TrainingEvent.EpochEnded)
             return;
-        _folder.CheckThere();
+        CheckFolder();
         _folder.Keep();
+    }
+
+    /// <summary>A folder that has lost a part of it gets the run's state once more: nothing is lost that is known.</summary>
+    private void CheckFolder()
+    {
+        if (_folder.Removed() is not { } part)
+            return;
+        _folder.Mend();
+        var saved = _request.Save.Last && !_request.FastDevRun && WriteState();
+        throw RunFolder.PartGone(
+            part,
+            then: saved ? $"; its state is saved, go on with: hybrid train --resume {Root}" : ""
+        );
     }
 
     private void SaveBest(string path, EpochMetrics metrics)
     {
-        _folder.CheckThere();
+        CheckFolder();
         if (_request.Save.FullState)
             _snapshot.WriteState(path, _watch.Memories);
         else
             _snapshot.WriteWeights(path, metrics.Epoch);
     }
 
-    private bool SaveState()
+    private void SaveState()
     {
-        _folder.CheckThere();
+        CheckFolder();
+        WriteState();
+    }
+
+    private bool WriteState()
+    {
         if (!_snapshot.WriteState(_folder.Last, _watch.Memories))
             return false;
         _folder.Keep();
@@ -280,10 +309,15 @@ public sealed class TrainingRun : IDisposable
     private OperationCanceledException Interrupted()
     {
         var soFar = $"interrupted after {Counted.Of(_watch.Steps, "step")}";
+        if (_folder.Removed() is { } part)
+        {
+            _output.Warning($"'{part}' was removed while the run went on");
+            _folder.Mend();
+        }
         _report.Write(null, [], _clock.Elapsed);
         if (!_request.Save.Last || _request.FastDevRun)
             return new($"{soFar}; its last state was not to be saved");
-        return SaveState()
+        return WriteState()
             ? new($"{soFar}; go on with: hybrid train --resume {_folder.Root}")
             : new($"{soFar}; the loss is no number, so that this state is not saved");
     }

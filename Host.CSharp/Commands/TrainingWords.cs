@@ -1,3 +1,4 @@
+using Hybrid.Host.Callbacks;
 using Hybrid.Host.Data;
 using Hybrid.Host.Runtime;
 
@@ -45,6 +46,16 @@ internal static class TrainingWords
             if (classes[1].ToList() is { Count: > 0 } one)
                 output.Line($"One image to {what} on of {FolderLayout.Few(one)}");
         }
+    }
+
+    /// <summary>Of a run that is taken up again after its end.</summary>
+    /// <param name="stopped">Why it had ended early, if it did.</param>
+    /// <param name="last">Its last weights.</param>
+    public static string NothingLeft(TrainingWatch run, string? stopped, string last)
+    {
+        var why = stopped is null ? "" : $", which ended early: {stopped}";
+        return $"Nothing is left to train: the run is complete after {Counted.Of(run.Epochs, "epoch")} and {Counted.Of(run.Steps, "step")}{why}. To train on from "
+            + $"its last weights, start a new run: hybrid train --init {last} --epochs N";
     }
 
     /// <param name="ended">Why the run ended early, if it did.</param>

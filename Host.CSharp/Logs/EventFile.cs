@@ -30,6 +30,21 @@ public sealed class EventFile : IDisposable
     public static IEnumerable<FileInfo> In(string folder) =>
         new DirectoryInfo(folder).EnumerateFiles(Prefix + "*").Where(file => file.LinkTarget is null);
 
+    /// <summary>Whether a file's name says that a process began it, at some time since.</summary>
+    /// <param name="since">Seconds since 1970.</param>
+    public static bool IsBegunBy(string name, string machine, string process, long since)
+    {
+        if (!name.StartsWith(Prefix, StringComparison.Ordinal))
+            return false;
+        // The machine's name may have dots in it.
+        var parts = name[Prefix.Length..].Split('.', 2);
+        return parts.Length == 2
+            && long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var begun)
+            && begun >= since
+            && parts[1].StartsWith($"{machine}.{process}.", StringComparison.Ordinal)
+            && parts[1][(machine.Length + process.Length + 2)..].All(char.IsAsciiDigit);
+    }
+
     /// <summary>One point of a curve. The format holds it in single precision.</summary>
     public void Scalar(string tag, long step, double value) =>
         Value(step, new Tensorboard.Summary.Types.Value { Tag = tag, SimpleValue = (float)value });

@@ -9,6 +9,8 @@ public static class RegularFile
     public static FileStream Open(string path, FileShare share)
     {
         RefuseLink(path);
+        if (Directory.Exists(path))
+            throw new WorkException($"'{path}' is a folder where a file belongs: move it away");
         // For reading too: to open a pipe for writing alone waits until somebody reads it.
         var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, share);
         if (file.CanSeek)

@@ -198,6 +198,39 @@ let private others =
             Expect.equal (File.ReadAllText(Path.Combine(whole, name))) "mine" name
     }
 
+let private leftLogs =
+    test "of what a left lock names only its process's own logs go" {
+        use folder = new TemporaryFolder()
+        let whole = finished folder
+        let guid = Guid.NewGuid().ToString "N"
+        let own = "events.out.tfevents.150.box.12.0"
+
+        let mine = [
+            "events.out.tfevents.1.mine"
+            "events.out.tfevents.50.box.12.0" // before that process had the lock
+            "events.out.tfevents.150.box.13.0"
+            "events.out.tfevents.150.box.12.0.v2"
+            "notes.txt"
+        ]
+
+        for name in own :: mine do
+            File.WriteAllText(Path.Combine(whole, name), "mine")
+
+        let lock (since: string) =
+            File.WriteAllLines(Path.Combine(whole, ".lock"), $"process 12 on box,{since} {guid}" :: own :: mine)
+
+        // As earlier versions wrote it.
+        lock ""
+        resume whole |> ignore
+        Expect.isTrue (File.Exists(Path.Combine(whole, own))) "nothing is proven"
+        lock " since 100,"
+        resume whole |> ignore
+        Expect.isFalse (File.Exists(Path.Combine(whole, own))) "its own"
+
+        for name in mine do
+            Expect.equal (File.ReadAllText(Path.Combine(whole, name))) "mine" name
+    }
+
 let private shapes =
     test "positions that this recipe cannot come to" {
         let recipe = { Recipe.plain with Epochs = 3 }
@@ -275,4 +308,4 @@ let private measured =
             Expect.stringContains error.Message word "named"
     }
 
-let tests = testList "broken run folders" [ states; files; links; others; shapes; measured ]
+let tests = testList "broken run folders" [ states; files; links; others; leftLogs; shapes; measured ]

@@ -167,6 +167,65 @@ let tests =
                 Expect.stringContains outcome.Err word "what was wrong"
         }
 
+        test "at its end it is told what is left to do, and what is gone of its folder" {
+            use folder = new TemporaryFolder()
+            let last = RunFolders.finished folder
+            let run = folder.At("runs", "version_0")
+            let resume () = Executable.run folder.Path [ "train"; "--resume"; "runs"; "--threads"; "1" ]
+            let longer = Executable.run folder.Path [ "train"; "--resume"; "runs"; "--epochs"; "9" ]
+            Expect.equal longer.ExitCode 2 longer.Err
+            Expect.stringContains longer.Err $"--init {last} --epochs N" "the run that was found"
+            let complete = resume ()
+            Expect.equal complete.ExitCode 0 complete.Err
+            Expect.stringContains complete.Out "Nothing is left to train" "said"
+            Expect.stringContains complete.Out $"--init {last}" "how to train on"
+            let settings = Path.Combine(run, "hparams.yaml")
+            let before = File.ReadAllText settings
+            File.Delete settings
+            let events = Directory.GetFiles(run, "events*") |> Array.sort
+            Array.iter File.Delete events
+            let gone = resume ()
+            Expect.equal gone.ExitCode 0 gone.Err
+            Expect.equal (File.ReadAllText settings) before "written anew"
+
+            for file in [ "hparams.yaml"; Path.GetFileName events[0] |> string ] do
+                Expect.stringContains (gone.Out + gone.Err) file "said"
+
+            File.Delete(Path.Combine(run, "metrics.csv"))
+            Directory.CreateDirectory(Path.Combine(run, "metrics.csv")) |> ignore
+            let folderAsLog = resume ()
+            Expect.equal folderAsLog.ExitCode 1 folderAsLog.Err
+            Expect.stringContains folderAsLog.Err "is a folder where a file belongs: move it away" "what to do"
+        }
+
+        test "where the last state is broken, another checkpoint is named" {
+            use folder = new TemporaryFolder()
+            let line = RunFolders.tiny @ Executable.words "--epochs 2 --save-top-k 2 --out runs"
+            let full = line @ [ "--save-full-state" ]
+
+            for arguments, advice in [ line, "--init"; full, "--resume" ] do
+                let root = folder.At "runs"
+
+                if Directory.Exists root then
+                    Directory.Delete(root, true)
+
+                Executable.succeed folder.Path arguments |> ignore
+                let checkpoints = folder.At("runs", "version_0", "checkpoints")
+                let last = Path.Combine(checkpoints, "last.safetensors")
+                use file = File.OpenWrite last
+                file.SetLength(file.Length / 2L)
+                file.Dispose()
+                let broken = Executable.run folder.Path [ "train"; "--resume"; "runs" ]
+                Expect.equal broken.ExitCode 1 broken.Err
+                Expect.stringContains broken.Err $"{advice} {checkpoints}" "what can be used"
+
+                for other in Directory.GetFiles(checkpoints, "epoch=*") do
+                    File.Delete other
+
+                let nothing = Executable.run folder.Path [ "train"; "--resume"; "runs" ]
+                Expect.stringContains nothing.Err "start it anew" "nothing is left"
+        }
+
         test "the state of a run is a checkpoint like any other" {
             use folder = new TemporaryFolder()
             Executable.succeed folder.Path (arguments @ [ "whole" ]) |> ignore

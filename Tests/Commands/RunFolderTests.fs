@@ -92,11 +92,14 @@ let private removed =
             let work = Executable.start folder.Path long
             waitFor work (folder.At("runs", "version_0", "checkpoints", "last.safetensors"))
 
-            try
-                way (folder.At("runs", "version_0"))
-            with :? IOException ->
-                // Something was written while it was being removed.
-                way (folder.At("runs", "version_0"))
+            // Something may be written while it is being removed.
+            let rec again tries =
+                try
+                    way (folder.At("runs", "version_0"))
+                with :? IOException when tries > 0 ->
+                    again (tries - 1)
+
+            again 5
 
             let outcome = Executable.finish work
             Expect.equal outcome.ExitCode 1 outcome.Err
@@ -139,6 +142,41 @@ let private vanishing =
                 Expect.isTrue (error :? WorkException) $"{error}"
                 Expect.stringContains error.Message "removed or moved" "what happened"
                 Expect.isEmpty (folder.Names("runs", "version_0")) "nothing is made anew"
+            }
+    ]
+
+let private torn =
+    let words =
+        List.tail RunFolders.tiny
+        @ Executable.words "--log-every 1 --save-every 1 --epochs 3 --trim-memory --json --out"
+
+    testList "a folder that loses a part gets the run's state once more:" [
+        for part in [ "metrics.csv"; "checkpoints" ] do
+            test part {
+                use folder = new TemporaryFolder()
+                let run = folder.At("runs", "version_0")
+                let lost = Path.Combine(run, part)
+                let mutable steps = 0
+
+                let remove (event: TrainingEvent) =
+                    if event.IsStepEnded then
+                        steps <- steps + 1
+
+                    // In the second epoch.
+                    if steps = 6 && event.IsStepEnded then
+                        File.Delete(Path.Combine(run, ".lock"))
+
+                        if Directory.Exists lost then Directory.Delete(lost, true) else File.Delete lost
+
+                let train () = TrainCommand.Run(words @ [ folder.At "runs" ], [ Callback.Of remove ]) |> ignore
+
+                let error = Expect.throwsC train id
+                Expect.isTrue (error :? WorkException) $"{error}"
+                Expect.stringContains error.Message lost "what is gone"
+                Expect.stringContains error.Message $"--resume {run}" "what to do"
+                Expect.equal steps 6 "it ends there"
+                let result = TrainCommand.Run([ "--resume"; run; "--threads"; "1"; "--trim-memory"; "--json" ], [])
+                Expect.equal (result.Epochs, result.Steps) (3, 12L) "and goes on from there"
             }
     ]
 
@@ -202,4 +240,5 @@ let private paths =
         }
     ]
 
-let tests = testList "a run's folder" [ live; twoAtOnce; kept; removed; vanishing; disposal; paths ]
+let tests =
+    testList "a run's folder" [ live; twoAtOnce; kept; removed; vanishing; torn; disposal; paths ]

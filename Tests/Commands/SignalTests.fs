@@ -54,6 +54,21 @@ let private saves signal code =
         Expect.isFalse (File.Exists(folder.At("runs", "version_0", ".lock"))) "the folder is let go"
     }
 
+let private partly =
+    test "a state is saved though the log was removed meanwhile" {
+        use folder = new TemporaryFolder()
+        let work = start folder rare
+        let log = folder.At("runs", "version_0", "metrics.csv")
+        waitFor work (fun () -> File.Exists log && FileInfo(log).Length > 200L)
+        File.Delete log
+        File.Delete(folder.At("runs", "version_0", ".lock"))
+        send work "TERM"
+        let outcome = Executable.finish work
+        Expect.equal outcome.ExitCode 143 $"{outcome.Out}\n{outcome.Err}"
+        Expect.stringContains (outcome.Out + outcome.Err) "was removed while the run went on" "said"
+        Expect.isGreaterThan (steps (state folder)) 0L "saved"
+    }
+
 let private again =
     test "the same signal again and again right after the first loses nothing" {
         use folder = new TemporaryFolder()
@@ -188,6 +203,7 @@ let tests =
         saves "INT" 130
         saves "TERM" 143
         saves "HUP" 129
+        partly
         again
         elsewhere
     ]

@@ -96,6 +96,7 @@ let tests =
 
         test "a run is not made longer: it says what to do instead" {
             use folder = new TemporaryFolder()
+            RunFolders.finished folder |> ignore
             let outcome = Executable.run folder.Path [ "train"; "--resume"; "runs"; "--epochs"; "9" ]
             Expect.equal outcome.ExitCode 2 outcome.Err
             Expect.stringContains outcome.Err "--init" "how to train on"
