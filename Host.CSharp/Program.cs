@@ -75,7 +75,7 @@ static string[] Asked(string[] words) =>
     words switch
     {
         ["help"] => ["--help"],
-        ["help", var verb] => [verb, "--help"],
+        ["help", var verb, ..] => [verb, "--help"],
         ["-V" or "version"] => ["--version"],
         _ => words,
     };

@@ -15,7 +15,7 @@ public static class TestCommand
         var placement = Machine.Prepare(request.Machine);
         var wanted = Requests.WithSize(DataFor(request, trained), trained.Input);
         // The part that the checkpoint was trained without is only found as training found it.
-        var own = LoadedData.FullName(wanted.Source) == trained.Data;
+        var own = LoadedData.FullName(wanted.Source) == trained.Data?.TrimEnd(Path.DirectorySeparatorChar);
         if (own)
             wanted = TestedData.AsTrained(wanted, trained);
         var whole = request.SourceGiven && (!own || request.Split.IsTest);

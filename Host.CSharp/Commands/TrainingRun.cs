@@ -125,7 +125,8 @@ public sealed class TrainingRun : IDisposable
             _output.Line(remark);
         if (!_request.FastDevRun && _request.Data.LimitTrain > _data.Train.Count)
             _output.Line(
-                $"all of {Counted.Of(_data.Train.Count, "training image")} are taken: there are no {_request.Data.LimitTrain:N0}"
+                $"{(_data.Train.Count == 1 ? "the one training image is" : $"all of the {_data.Train.Count:N0} training images are")} taken: "
+                    + $"there are no {_request.Data.LimitTrain:N0}"
             );
         if (_over)
             _output.Line(TrainingWords.NothingLeft(_watch, _early.WantsStop ? _early.Reason : null, _folder.Last));
@@ -344,8 +345,9 @@ public sealed class TrainingRun : IDisposable
             );
     }
 
-    private void Initialise(string checkpoint)
+    private void Initialise(string place)
     {
+        var checkpoint = RunCheckpoint.Of(place, _output.Line);
         var classes = FineTuning.Start(_network, checkpoint, _request.Model.Weights, _output.Line);
         if (classes is not null)
             _output.Line(

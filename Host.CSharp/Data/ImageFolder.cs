@@ -50,6 +50,8 @@ public sealed class ImageFolder
             _bare = layout.Bare;
             var test = layout.Test is { } found && IsLabelled(found, layout.Train) ? found : null;
             string[] parts = [.. new[] { layout.Train, layout.Val, test }.OfType<string>()];
+            if (!testing)
+                LayoutDoubts.RefuseTwice(layout.Train, parts.Where(part => part != layout.Train));
             Classes = testing
                 ? [.. parts.SelectMany(FolderLayout.Inside).Distinct().Order(StringComparer.Ordinal)]
                 : PictureTree.Subfolders(layout.Train!);
@@ -130,8 +132,8 @@ public sealed class ImageFolder
                 continue;
             if (!places.TryGetValue(name, out var label))
                 throw new RequestException(
-                    $"'{Path.Combine(folder, name)}' is of no class in train, which has {FolderLayout.Few(Classes)}"
-                        + LayoutDoubts.Near(name, Classes)
+                    $"'{Path.Combine(folder, name)}' is of no class in train, which has {FolderLayout.Few(Classes)}: take it "
+                        + $"away, or train on it too{LayoutDoubts.Near(name, Classes)}"
                 );
             paths.AddRange(files[true]);
             labels.AddRange(files[true].Select(_ => label));

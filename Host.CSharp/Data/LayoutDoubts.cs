@@ -83,6 +83,35 @@ internal static partial class LayoutDoubts
                 + "none of train, val and test";
     }
 
+    /// <summary>Refuses links by which pictures would be of two classes, or both learnt and tested on.</summary>
+    /// <param name="train">Null where there is none.</param>
+    /// <param name="others">The other parts.</param>
+    /// <exception cref="RequestException">There is one.</exception>
+    public static void RefuseTwice(string? train, IEnumerable<string> others)
+    {
+        if (train is null)
+            return;
+        var learnt = PictureTree.Real(train);
+        if (others.FirstOrDefault(part => PictureTree.Real(part) == learnt) is { } same)
+            throw new RequestException($"'{same}' and '{train}' are one folder: what is learnt would be tested on");
+        string[] folders = [.. PictureTree.Subfolders(train).Select(name => Path.Combine(train, name))];
+        foreach (var link in folders.Where(folder => new DirectoryInfo(folder).LinkTarget is not null))
+        {
+            var real = PictureTree.Real(link);
+            if (folders.FirstOrDefault(it => it != link && Holds(real, PictureTree.Real(it))) is { } other)
+                throw new RequestException(
+                    $"'{link}' is a link by which the pictures of '{other}' would be of two classes: take the link away"
+                );
+        }
+    }
+
+    private static bool Holds(string outer, string inner) =>
+        inner == outer
+        || inner.StartsWith(
+            Path.TrimEndingDirectorySeparator(outer) + Path.DirectorySeparatorChar,
+            StringComparison.Ordinal
+        );
+
     /// <summary>Classes that a person, and some file systems, would take for one.</summary>
     public static IEnumerable<string> Alike(string folder, IReadOnlyList<string> classes) =>
         from names in classes.GroupBy(AlikeNames.Plain)

@@ -121,11 +121,14 @@ public sealed class LoadedData : IDisposable
     internal static string FullName(DataSource source) =>
         source switch
         {
-            DataSource.Cifar10 { Folder: { Length: > 0 } folder } => $"cifar10:{Path.GetFullPath(folder)}",
-            DataSource.Cifar100 { Folder: { Length: > 0 } folder } => $"cifar100:{Path.GetFullPath(folder)}",
-            DataSource.Folder { Folder: var folder } => $"folder:{Path.GetFullPath(folder)}",
+            DataSource.Cifar10 { Folder: { Length: > 0 } folder } => $"cifar10:{Full(folder)}",
+            DataSource.Cifar100 { Folder: { Length: > 0 } folder } => $"cifar100:{Full(folder)}",
+            DataSource.Folder { Folder: var folder } => $"folder:{Full(folder)}",
             _ => source.ToString()!,
         };
+
+    /// <summary>Shells write a slash behind a folder that they complete; it is the same folder.</summary>
+    private static string Full(string folder) => Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
 
     private static ImageParts Find(DataRequest request, Output output, bool testing) =>
         request.Source switch

@@ -104,7 +104,7 @@ internal static class PictureTree
     }
 
     /// <summary>A folder's one path without links, so that it is known again however it was come to.</summary>
-    private static string Real(string path)
+    public static string Real(string path)
     {
         var real = Path.GetPathRoot(path)!;
         foreach (

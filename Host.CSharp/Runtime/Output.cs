@@ -57,7 +57,7 @@ public sealed class Output
     public void Result(object result)
     {
         if (_json)
-            Console.Out.WriteLine(JsonSerializer.Serialize(result, Json));
+            Console.Out.WriteLine(Printable.Json(JsonSerializer.Serialize(result, Json)));
     }
 
     /// <summary>A share as people read it.</summary>

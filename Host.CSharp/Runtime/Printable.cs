@@ -18,6 +18,21 @@ public static class Printable
     /// <summary>The same, of several lines if the text has them.</summary>
     public static string Message(string text) => Clean(text, keepLines: true);
 
+    /// <summary>JSON that says the same, with what a terminal may not be given written as its codes.</summary>
+    public static string Json(string json)
+    {
+        if (json.All(it => Harmless(it, keepLines: false)))
+            return json;
+        var shown = new StringBuilder();
+        foreach (var rune in json.EnumerateRunes())
+            if (IsHarmless(rune, keepLines: false))
+                shown.Append(rune);
+            else
+                foreach (var unit in rune.ToString())
+                    shown.Append(CultureInfo.InvariantCulture, $"\\u{(int)unit:X4}");
+        return shown.ToString();
+    }
+
     private static string Clean(string text, bool keepLines)
     {
         if (text.Length <= Longest && text.All(it => Harmless(it, keepLines)))

@@ -53,7 +53,8 @@ let tests =
             withoutCache ()
             use folder = new TemporaryFolder()
             fill folder "set/train" [ cat; dog; emu ] 20
-            let checkpoint = best (train folder "--data folder:set --epochs 8 --batch-size 8")
+            // As a shell completes the name.
+            let checkpoint = best (train folder "--data folder:set/ --epochs 8 --batch-size 8")
             fill folder "new" [ cat; dog; emu ] 10
 
             for split in [ ""; "--split train"; "--split val" ] do
@@ -92,6 +93,11 @@ let tests =
             tested folder "runs" "--split val" |> refused [ "holds runs"; "version_0" ]
             tested folder checkpoint "" |> refused [ "no folder test"; "--split val" ]
             // What it was trained on is split as it was.
+            Expect.equal
+                (counted (tested folder checkpoint "--data folder:set --split train"))
+                (54, 54)
+                "without the slash"
+
             Expect.equal (counted (tested folder checkpoint "--split val")) (6, 6) "the validation images"
             Directory.Move(folder.At "set", folder.At "moved")
             tested folder checkpoint "--split val" |> refused [ "is not there"; "--data" ]

@@ -71,6 +71,7 @@ let tests =
             use folder = new TemporaryFolder()
             let said words = (Executable.succeed folder.Path words).Out
             Expect.equal (said [ "help" ]) (said [ "--help" ]) "help"
+            Expect.equal (said [ "help"; "train"; "me" ]) (said [ "train"; "--help" ]) "help for the first"
             Expect.equal (said [ "help"; "predict" ]) (said [ "predict"; "--help" ]) "help for a verb"
 
             for words in [ [ "-V" ]; [ "version" ] ] do

@@ -128,6 +128,24 @@ let tests =
             Expect.throwsC only (fun error -> Expect.stringContains error.Message "1 file of other formats" "named")
         }
 
+        for name, link, target, words in
+            [
+                "a class that is another", "train/c", "train/a", [ "of two classes"; "take the link away" ]
+                "a class around the others", "train/c", "train", [ "of two classes" ]
+                "val that is train", "val", "train", [ "are one folder" ]
+            ] do
+            test $"refused as a link: {name}" {
+                use folder = new TemporaryFolder()
+                fill folder (two "train")
+                Directory.CreateSymbolicLink(folder.At("set", link), folder.At("set", target)) |> ignore
+
+                Expect.throwsC (fun () -> openAt folder false |> ignore) (fun error ->
+                    Expect.isTrue (error :? RequestException) $"{error}"
+
+                    for word in words do
+                        Expect.stringContains error.Message word "message")
+            }
+
         test "a part that is a link to nothing is refused, whatever its name in any case" {
             for name in [ "val"; "Test"; "train" ] do
                 use folder = new TemporaryFolder()

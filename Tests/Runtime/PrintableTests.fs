@@ -16,6 +16,8 @@ let private lines = [
     String [| 'a'; '\ud800' |], @"a\u{FFFD}"
 ]
 
+let private relaxed = Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+
 let tests =
     testList "printable" [
         for given, expected in lines do
@@ -24,6 +26,15 @@ let tests =
             }
 
         test "a message keeps its lines" { Expect.equal (Printable.Message "a\nb\u001b") "a\nb\\u{1B}" "as it was" }
+
+        test "JSON says the same without what moves a terminal" {
+            let name = "gpj.\u202eexe \u2028 😀 \U000E0041 é"
+            let json = Text.Json.JsonSerializer.Serialize(name, Text.Json.JsonSerializerOptions(Encoder = relaxed))
+            let shown = Printable.Json json
+            Expect.equal (Text.Json.JsonSerializer.Deserialize<string> shown) name "the same"
+            Expect.isFalse (shown.Contains '\u202e') "no turning"
+            Expect.stringContains shown "é" "what is harmless stays"
+        }
 
         test "megabytes are cut to a line that says how much is missing" {
             let shown = Printable.Line(String('x', 30_000_000))
