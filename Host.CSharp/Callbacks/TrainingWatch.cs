@@ -15,8 +15,14 @@ public sealed class TrainingWatch
     /// <param name="callbacks">In the order in which they are told.</param>
     /// <exception cref="ArgumentException">Two that remember something go by one name.</exception>
     public TrainingWatch(IReadOnlyList<ICallback> callbacks, TrainingPosition start)
+        : this(callbacks, [], start) { }
+
+    /// <param name="watching">Told of an event first, in this order.</param>
+    /// <param name="saving">Told after them, so that what those remember is of the event that is saved.</param>
+    /// <exception cref="ArgumentException">Two that remember something go by one name.</exception>
+    public TrainingWatch(IReadOnlyList<ICallback> watching, IReadOnlyList<ICallback> saving, TrainingPosition start)
     {
-        (_callbacks, Epochs, Steps) = (callbacks, start.Epoch, start.Step);
+        (_callbacks, Epochs, Steps) = ([.. watching, .. saving], start.Epoch, start.Step);
         var twice = Stateful.GroupBy(it => it.Name).FirstOrDefault(group => group.Count() > 1);
         if (twice is not null)
             throw new ArgumentException($"two callbacks store their memory under the name '{twice.Key}'");

@@ -1,11 +1,8 @@
 using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
 using Hybrid.Host.Logs;
 using Hybrid.Host.Runtime;
-using YamlDotNet.Serialization;
 
 namespace Hybrid.Host.Checkpoints;
 
@@ -18,18 +15,14 @@ public sealed class RunFolder : IDisposable
     /// <summary>Where runs lie that nobody named a place for.</summary>
     public const string DefaultRoot = "runs";
 
-    private const string Prefix = "version_";
+    /// <summary>Before a run's number.</summary>
+    internal const string Prefix = "version_";
     private const string HyperParameters = "hparams.yaml";
     private const string ReportName = "report.html";
     private const int MostTries = 1000;
 
     /// <summary>Milliseconds in which a folder is removed that is being removed.</summary>
     private const int Moment = 200;
-
-    /// <summary>What file systems take, in bytes of UTF-8, with room for the names of a run's own files.</summary>
-    private const int LongestName = 255;
-
-    private const int LongestPath = 4095 - 200;
 
     private readonly FreshFolders _parents;
     private RunLock? _lock;
@@ -54,7 +47,7 @@ public sealed class RunFolder : IDisposable
     /// <exception cref="RequestException">Nothing can be written there.</exception>
     public static RunFolder Create(string root)
     {
-        CheckLength(root);
+        PathLength.Check("--out", root);
         try
         {
             var parents = FreshFolders.Before(root);
@@ -84,41 +77,6 @@ public sealed class RunFolder : IDisposable
         return folder;
     }
 
-    /// <summary>Finds a run that can be taken up again: the folder itself, or the run below it, directly or in a
-    /// model's folder, that was saved last.</summary>
-    /// <exception cref="RequestException">There is none.</exception>
-    public static RunFolder Find(string place)
-    {
-        var folder = new DirectoryInfo(place);
-        if (!folder.Exists)
-            throw new RequestException($"--resume: there is no folder '{place}'");
-        static IEnumerable<DirectoryInfo> Versions(DirectoryInfo root) => root.EnumerateDirectories(Prefix + "*");
-        var below = Versions(folder).Concat(folder.EnumerateDirectories().SelectMany(Versions));
-        return below
-                .Prepend(folder)
-                .Select(candidate => new RunFolder(candidate.FullName, FreshFolders.Before(place)) { _kept = true })
-                .Where(run => File.Exists(run.Last))
-                .MaxBy(run => File.GetLastWriteTimeUtc(run.Last))
-            ?? throw new RequestException(
-                $"--resume: '{place}' is no run that was saved: expected checkpoints/last.safetensors in it or in a folder {Prefix}N below"
-            );
-    }
-
-    /// <summary>The run that one of whose checkpoints this is.</summary>
-    /// <exception cref="RequestException">It lies in no run's folder.</exception>
-    public static RunFolder Around(string checkpoint)
-    {
-        var checkpoints = new FileInfo(checkpoint).Directory!;
-        if (
-            checkpoints is not { Name: "checkpoints", Parent: { } root }
-            || !File.Exists(Path.Combine(root.FullName, "metrics.csv"))
-        )
-            throw new RequestException(
-                $"--resume: '{checkpoint}' lies in no run: expected a folder {Prefix}N with its logs, and the file in checkpoints/ there"
-            );
-        return new RunFolder(root.FullName, FreshFolders.Before(root.FullName)) { _kept = true };
-    }
-
     /// <summary>Makes another checkpoint of the run its last state.</summary>
     public void ReturnTo(string checkpoint)
     {
@@ -127,26 +85,13 @@ public sealed class RunFolder : IDisposable
     }
 
     /// <summary>Writes what decides the run as <c>hparams.yaml</c>.</summary>
-    public void WriteHyperParameters(JsonObject hyperParameters, string data, DataRequest request)
-    {
-        var all = (JsonObject)hyperParameters.DeepClone();
-        all["data"] = data;
-        all["split_seed"] = request.SplitSeed;
-        if (request.ValSize is { } valSize)
-            all["val_size"] = valSize;
-        foreach (
-            var (key, limit) in new[]
-            {
-                ("limit_train", request.LimitTrain),
-                ("limit_val", request.LimitVal),
-                ("limit_test", request.LimitTest),
-            }
-        )
-            if (limit >= 0)
-                all[key] = limit;
-        var yaml = new SerializerBuilder().Build().Serialize(Plain(all)!);
-        File.WriteAllText(Path.Combine(Root, HyperParameters), yaml.ReplaceLineEndings("\n"));
-    }
+    public void WriteHyperParameters(JsonObject hyperParameters, string data, DataRequest request) =>
+        HyperParameterFile.Write(Path.Combine(Root, HyperParameters), hyperParameters, data, request);
+
+    /// <summary>The folder of a run that was saved, which stays.</summary>
+    /// <param name="place">What was named to find it by.</param>
+    internal static RunFolder OfSaved(string root, string place) =>
+        new(root, FreshFolders.Before(place)) { _kept = true };
 
     /// <summary>Whether the run's hyperparameters lie here.</summary>
     /// <exception cref="WorkException">A link does.</exception>
@@ -280,21 +225,6 @@ public sealed class RunFolder : IDisposable
                 Directory.Delete(folder);
         });
 
-    /// <summary>A path that is too long for its files would be found out one folder after the other.</summary>
-    private static void CheckLength(string root)
-    {
-        var path = Path.GetFullPath(root);
-        var name = path.Split(Path.DirectorySeparatorChar).MaxBy(Encoding.UTF8.GetByteCount)!;
-        if (Encoding.UTF8.GetByteCount(name) > LongestName)
-            throw new RequestException(
-                $"--out names a folder of {Encoding.UTF8.GetByteCount(name)} bytes, expected at most {LongestName}: {Quoted.Plain(name, 40)}"
-            );
-        if (Encoding.UTF8.GetByteCount(path) > LongestPath)
-            throw new RequestException(
-                $"--out is a path of {Encoding.UTF8.GetByteCount(path)} bytes, expected at most {LongestPath}"
-            );
-    }
-
     private static int Version(DirectoryInfo folder) =>
         int.TryParse(folder.Name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var n)
             ? n
@@ -314,25 +244,4 @@ public sealed class RunFolder : IDisposable
             return false;
         }
     }
-
-    /// <summary>JSON as the lists, maps and values that the YAML library knows.</summary>
-    private static object? Plain(JsonNode? node) =>
-        node switch
-        {
-            JsonObject fields => fields.ToDictionary(field => field.Key, field => Plain(field.Value)),
-            JsonArray items => items.Select(Plain).ToList(),
-            JsonValue value => value.GetValueKind() switch
-            {
-                JsonValueKind.String => value.GetValue<string>(),
-                JsonValueKind.True => true,
-                JsonValueKind.False => false,
-                _ => Number(value.ToJsonString()),
-            },
-            _ => null,
-        };
-
-    private static object Number(string json) =>
-        long.TryParse(json, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole)
-            ? whole
-            : double.Parse(json, CultureInfo.InvariantCulture);
 }

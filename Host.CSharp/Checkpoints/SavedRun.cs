@@ -16,7 +16,7 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
     /// <exception cref="WorkException">The file is broken, or holds no state.</exception>
     public static SavedRun Find(string place)
     {
-        var folder = File.Exists(place) ? RunFolder.Around(place) : RunFolder.Find(place);
+        var folder = File.Exists(place) ? RunSearch.Around(place) : RunSearch.Find(place);
         try
         {
             RegularFile.RefuseLink(folder.Checkpoints);
@@ -39,8 +39,8 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
     public static string Locate(string place)
     {
         if (!File.Exists(place))
-            return RunFolder.Find(place).Last;
-        _ = RunFolder.Around(place);
+            return RunSearch.Find(place).Last;
+        _ = RunSearch.Around(place);
         return Path.GetFullPath(place);
     }
 

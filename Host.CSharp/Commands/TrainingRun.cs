@@ -12,9 +12,6 @@ namespace Hybrid.Host.Commands;
 /// <summary>One run: the network, its events, the callbacks that watch them, and what they leave in the folder.</summary>
 public sealed class TrainingRun : IDisposable
 {
-    /// <summary>Images of the first batch that the log holds for looking at.</summary>
-    private const int ImagesToShow = 32;
-
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly Stack<IDisposable> _owned = new();
     private readonly TrainRequest _request;
@@ -26,8 +23,7 @@ public sealed class TrainingRun : IDisposable
     private readonly TorchModule _network;
     private readonly Fit _fit;
     private readonly RunFolder _folder;
-    private readonly RunSnapshot _snapshot;
-    private readonly ModelCheckpoint _best;
+    private readonly RunSaving _saving;
     private readonly EarlyStopping _early;
     private readonly Throughput _throughput;
     private readonly ProgressDisplay _progress;
@@ -50,8 +46,8 @@ public sealed class TrainingRun : IDisposable
         (_request, _data, _output) = (request, data, output);
         try
         {
-            _model = ModelFor(request, data);
-            Check(request.Monitor, data);
+            _model = RequestedModel.Of(request, data);
+            RequestedModel.Check(request.Monitor, data);
             var plan = Models.Plan(_model, data.Train.Shape);
             _recipe = Training.Recipe(request.Data.Source, _model, request.Changes);
             var hyperParameters = Models.Describe(_model, _recipe);
@@ -65,7 +61,7 @@ public sealed class TrainingRun : IDisposable
                 );
             _network = Owned(Models.Build(_model, plan, placement, _recipe.Seed));
             if (request.Init.Length > 0 && saved is null)
-                Initialise(request.Init);
+                RequestedModel.Initialise(_network, request, data, output);
             var start = saved is null ? Training.Start : ResumedData.Place(saved, _recipe, data);
             _fit = Owned(Training.Fit(_recipe, _network, Near(data.Train), Near(data.Val), data.Normalisation, start));
             _fit.Cancel = Interrupt.Token;
@@ -75,28 +71,39 @@ public sealed class TrainingRun : IDisposable
                 output.Warning($"'{Path.Combine(_folder.Root, "hparams.yaml")}' is gone: it is written anew");
                 _folder.WriteHyperParameters(hyperParameters, data.Name, request.Data);
             }
-            _snapshot = new RunSnapshot(
-                request,
-                _fit,
-                hyperParameters,
-                new TrainedOn(data.Train.Shape, data.Train.Classes, data.Normalisation, data.Name, data.Facts)
+            var trainedOn = new TrainedOn(
+                data.Train.Shape,
+                data.Train.Classes,
+                data.Normalisation,
+                data.Name,
+                data.Facts
             );
-            _best = new ModelCheckpoint(
-                request.Monitor,
-                request.Save.TopK,
-                _folder.Checkpoints,
-                SaveBest,
-                output.Warning,
-                CheckpointFile.IsSound
-            );
+            var snapshot = new RunSnapshot(request, _fit, hyperParameters, trainedOn);
+            _saving = Owned(new RunSaving(request, _folder, snapshot, () => _watch!.Memories, output));
             _early = new EarlyStopping(request.Monitor);
             var leftOut = _recipe.DropLast ? data.Train.Count % _recipe.BatchSize : 0;
             _throughput = new Throughput(_recipe.BatchSize * _recipe.Accumulate, data.Train.Count - leftOut);
             _report = new TrainingReport(_model, data, hyperParameters, _fit, _folder, _throughput, output);
             _progress = new ProgressDisplay(output);
-            _watch = new TrainingWatch(Callbacks(request, plan, hyperParameters, own), start);
+            var logs = Owned(new RunLogs(request, _recipe, data, _folder, hyperParameters, plan, output));
+            _watch = new TrainingWatch(
+                watching: [.. logs.Callbacks, _early, _throughput, _progress, .. own],
+                saving: _saving.Callbacks,
+                start
+            );
             if (saved is not null)
-                Restore(saved, own);
+                ResumedRun.Restore(
+                    saved,
+                    request,
+                    _recipe,
+                    data,
+                    _folder,
+                    snapshot,
+                    _watch,
+                    (_saving.Best, _early),
+                    own,
+                    output
+                );
             _over = saved is not null && (Training.IsOver(_recipe, start) || start.Batch == 0 && _early.WantsStop);
         }
         catch
@@ -138,17 +145,18 @@ public sealed class TrainingRun : IDisposable
         );
         if (Interrupt.Asked)
             throw Interrupted();
-        if (_best.File is null && _watch.Diverged is { } end)
+        if (_saving.Best.File is null && _watch.Diverged is { } end)
         {
-            if (_best.Best is null)
+            if (_saving.Best.Best is null)
                 _folder.Discard();
             throw new WorkException(
                 $"training diverged: the {end.Metric} of step {end.Step} is {end.Loss}; try a lower --lr"
             );
         }
-        var best = _best.Best ?? throw new WorkException("the run ended before its first epoch: nothing was kept");
-        CheckFolder();
-        if (_best.File is { } file)
+        var best =
+            _saving.Best.Best ?? throw new WorkException("the run ended before its first epoch: nothing was kept");
+        _saving.CheckFolder();
+        if (_saving.Best.File is { } file)
             ModuleTensors.Write(_fit.Network, TrainedModel.Divide(CheckpointFile.Read(file).Tensors).Weights, file);
         var results = Diagnose();
         var val = results.FirstOrDefault(it => it.Name == "val")?.Diagnosis.Metrics;
@@ -160,7 +168,7 @@ public sealed class TrainingRun : IDisposable
             Models.Summarise(_network.Plan).Params,
             _watch.Epochs,
             _watch.Steps,
-            _request.FastDevRun ? null : _best.File,
+            _request.FastDevRun ? null : _saving.Best.File,
             best.Epoch,
             best.TrainLoss,
             val?.Accuracy,
@@ -174,7 +182,7 @@ public sealed class TrainingRun : IDisposable
         if (_watch.Diverged is { } late)
             throw new WorkException(
                 $"training diverged: the {late.Metric} of step {late.Step} is {late.Loss}; try a lower --lr. "
-                    + $"The best epoch before is kept in {_best.File}"
+                    + $"The best epoch before is kept in {_saving.Best.File}"
             );
         if (results.FirstOrDefault(it => !double.IsFinite(it.Diagnosis.Metrics.Loss)) is { } none)
             throw new WorkException($"the loss on {none.Name} is {none.Diagnosis.Metrics.Loss}: try a lower --lr");
@@ -203,42 +211,6 @@ public sealed class TrainingRun : IDisposable
             it.Dispose();
     }
 
-    /// <summary>All that watches the run, in the order in which it is told. What saves comes last, so that what the
-    /// others remember is of the same moment.</summary>
-    private IReadOnlyList<ICallback> Callbacks(
-        TrainRequest request,
-        Plan plan,
-        JsonObject hyperParameters,
-        IReadOnlyList<ICallback> own
-    )
-    {
-        var optimizer = Training.OptimizerName(_recipe);
-        var monitor = new LearningRateMonitor(request.LearningRateEachStep ? _recipe.LogEvery : 0);
-        var samples = Training.Samples(_recipe, _data.Train, ImagesToShow);
-        var events = Owned(
-            new TensorBoardLog(_folder.Root, optimizer, hyperParameters, Models.Graph(plan), samples, monitor)
-            {
-                LeftBehind = _folder.LeftBehind,
-                Doubtful = _folder.Doubtful,
-                Warn = _output.Warning,
-            }
-        );
-        _folder.Note(events.File);
-        return
-        [
-            Owned(new CsvLog(_folder.Metrics, optimizer, monitor, _output.Warning)),
-            Owned(new EpochCsv(_folder.Epochs, optimizer, _output.Warning)),
-            events,
-            _early,
-            _throughput,
-            _progress,
-            .. own,
-            Owned(_best),
-            Callback.Of(KeepFolder),
-            .. request.Save.Last ? [new StateCheckpoint(request.Save.Every, SaveState)] : Array.Empty<ICallback>(),
-        ];
-    }
-
     /// <summary>A set where the network is, if there is room.</summary>
     private Dataset Near(Dataset set)
     {
@@ -263,50 +235,6 @@ public sealed class TrainingRun : IDisposable
         return folder;
     }
 
-    private void KeepFolder(TrainingEvent happened)
-    {
-        if (happened is not TrainingEvent.EpochEnded)
-            return;
-        CheckFolder();
-        _folder.Keep();
-    }
-
-    /// <summary>A folder that has lost a part of it gets the run's state once more: nothing is lost that is known.</summary>
-    private void CheckFolder()
-    {
-        if (_folder.Removed() is not { } part)
-            return;
-        _folder.Mend();
-        var saved = _request.Save.Last && !_request.FastDevRun && WriteState();
-        throw RunFolder.PartGone(
-            part,
-            then: saved ? $"; its state is saved, go on with: hybrid train --resume {Root}" : ""
-        );
-    }
-
-    private void SaveBest(string path, EpochMetrics metrics)
-    {
-        CheckFolder();
-        if (_request.Save.FullState)
-            _snapshot.WriteState(path, _watch.Memories);
-        else
-            _snapshot.WriteWeights(path, metrics.Epoch);
-    }
-
-    private void SaveState()
-    {
-        CheckFolder();
-        WriteState();
-    }
-
-    private bool WriteState()
-    {
-        if (!_snapshot.WriteState(_folder.Last, _watch.Memories))
-            return false;
-        _folder.Keep();
-        return true;
-    }
-
     private OperationCanceledException Interrupted()
     {
         var soFar = $"interrupted after {Counted.Of(_watch.Steps, "step")}";
@@ -318,79 +246,8 @@ public sealed class TrainingRun : IDisposable
         _report.Write(null, [], _clock.Elapsed);
         if (!_request.Save.Last || _request.FastDevRun)
             return new($"{soFar}; its last state was not to be saved");
-        return WriteState()
+        return _saving.WriteState()
             ? new($"{soFar}; go on with: hybrid train --resume {_folder.Root}")
             : new($"{soFar}; the loss is no number, so that this state is not saved");
-    }
-
-    /// <summary>The model of a request, for the classes of its data.</summary>
-    /// <exception cref="RequestException">It is for another number of classes.</exception>
-    internal static Model ModelFor(TrainRequest request, LoadedData data)
-    {
-        var classes = data.Train.Classes.Length;
-        var model = Models.Find(request.Model, classes);
-        return model.Classes == classes
-            ? model
-            : throw new RequestException(
-                $"num_classes is {model.Classes}, but {data.Name} has {Counted.Of(classes, "class", "classes")}: leave num_classes out"
-            );
-    }
-
-    private static void Check(MonitorRequest monitor, LoadedData data)
-    {
-        if (monitor.Patience > 0 && monitor.NeedsValidation && data.Val.Count == 0)
-            throw new RequestException(
-                $"--patience waits for a better {monitor.Metric}, but {data.Name} has no images to validate on: "
-                    + "--monitor train_loss does without"
-            );
-    }
-
-    private void Initialise(string place)
-    {
-        var checkpoint = RunCheckpoint.Of(place, _output.Line);
-        var classes = FineTuning.Start(_network, checkpoint, _request.Model.Weights, _output.Line);
-        if (classes is not null)
-            _output.Line(
-                $"'{checkpoint}' tells {Counted.Of(classes.Value, "class", "classes")} apart, {_data.Name} has {_data.Train.Classes.Length}: "
-                    + "the last layer starts anew"
-            );
-    }
-
-    private void Restore(SavedRun saved, IReadOnlyList<ICallback> own)
-    {
-        // Before what came later is undone: a run that is cut off meanwhile is taken up from here again.
-        if (_request.Save.Last && saved.Source != _folder.Last)
-            _folder.ReturnTo(saved.Source);
-        // A caller's callback may be one that the run did not have before.
-        IStateful[] anew = ResumedData.BeginsAnew(saved, _request.Monitor, _recipe, _data) ? [_best, _early] : [];
-        if (anew.Length > 0)
-            _output.Line(
-                $"{_request.Monitor.Metric} is of other images now: the best epoch is looked for anew, and the checkpoints of the "
-                    + "best so far are left as they are"
-            );
-        _snapshot.Restore(saved, _watch.Stateful.Except(anew), it => !own.Contains(it as ICallback));
-        if (
-            saved.Latest?.Callbacks[_best.Name] is JsonObject later
-            && saved.State.Callbacks[_best.Name] is JsonObject now
-        )
-            Undo(later, now, saved.Source);
-        var threads = TorchSharp.torch.get_num_threads();
-        if (saved.State.Threads != threads)
-            _output.Line(
-                $"The run was started with {Counted.Of(saved.State.Threads, "thread")} and goes on with {threads}: its last digits will differ "
-                    + $"(--threads {saved.State.Threads} keeps them)."
-            );
-    }
-
-    private void Undo(JsonObject later, JsonObject now, string file)
-    {
-        try
-        {
-            _best.Undo(later, now);
-        }
-        catch (BrokenFileException broken)
-        {
-            throw new WorkException($"'{file}': what {_best.Name} remembered is broken: {broken.Message}", broken);
-        }
     }
 }

@@ -115,7 +115,7 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
 
     private TorchModule Network(out Recipe recipe)
     {
-        var model = TrainingRun.ModelFor(Request, data);
+        var model = RequestedModel.Of(Request, data);
         recipe = Training.Recipe(Request.Data.Source, model, Request.Changes);
         var network = Models.Build(model, Models.Plan(model, data.Train.Shape), placement, recipe.Seed);
         try

@@ -1,0 +1,45 @@
+using Hybrid.Command;
+using Hybrid.Host.Checkpoints;
+using Hybrid.Host.Data;
+using Hybrid.Host.Runtime;
+
+namespace Hybrid.Host.Commands;
+
+/// <summary>The network that is asked for, for the data that it is to learn from.</summary>
+internal static class RequestedModel
+{
+    /// <summary>The model of a request, for the classes of its data.</summary>
+    /// <exception cref="RequestException">It is for another number of classes.</exception>
+    public static Model Of(TrainRequest request, LoadedData data)
+    {
+        var classes = data.Train.Classes.Length;
+        var model = Models.Find(request.Model, classes);
+        return model.Classes == classes
+            ? model
+            : throw new RequestException(
+                $"num_classes is {model.Classes}, but {data.Name} has {Counted.Of(classes, "class", "classes")}: leave num_classes out"
+            );
+    }
+
+    /// <summary>Refuses to wait for what is never measured.</summary>
+    public static void Check(MonitorRequest monitor, LoadedData data)
+    {
+        if (monitor.Patience > 0 && monitor.NeedsValidation && data.Val.Count == 0)
+            throw new RequestException(
+                $"--patience waits for a better {monitor.Metric}, but {data.Name} has no images to validate on: "
+                    + "--monitor train_loss does without"
+            );
+    }
+
+    /// <summary>Begins with the weights of a checkpoint.</summary>
+    public static void Initialise(TorchModule network, TrainRequest request, LoadedData data, Output output)
+    {
+        var checkpoint = RunCheckpoint.Of(request.Init, output.Line);
+        var classes = FineTuning.Start(network, checkpoint, request.Model.Weights, output.Line);
+        if (classes is not null)
+            output.Line(
+                $"'{checkpoint}' tells {Counted.Of(classes.Value, "class", "classes")} apart, {data.Name} has {data.Train.Classes.Length}: "
+                    + "the last layer starts anew"
+            );
+    }
+}
