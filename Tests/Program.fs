@@ -10,6 +10,7 @@ let private inside = [
     Runtime.LibtorchVersionTests.tests
     Networks.NetLawTests.tests
     Networks.PlanTests.tests
+    Networks.LayerTests.tests
     Networks.StoredNetTests.tests
     Networks.CatalogueTests.tests
     Describe.GraphTests.tests
@@ -18,6 +19,7 @@ let private inside = [
     Modules.TorchModuleLawTests.tests
     Gradients.GradientTests.tests
     Modules.TorchModuleTests.tests
+    Modules.LayerReferenceTests.tests
     Modules.DrawTests.tests
     Modules.MemoryTests.tests
     Inference.FusionTests.tests

@@ -1,6 +1,7 @@
 namespace Hybrid.Tests
 
 open System
+open System.Diagnostics
 open System.IO
 open Expecto
 
@@ -56,3 +57,47 @@ module Shared =
 
     /// The official files, as `--data` names them.
     let cifar10 () = "cifar10:" + path [ "data"; "cifar-10-batches-bin" ]
+
+/// PyTorch itself, where the machine has it.
+[<RequireQualifiedAccess>]
+module PyTorch =
+
+    /// Runs a program to its end.
+    let private output (program: string) (arguments: string list) (input: string) =
+        try
+            let start =
+                ProcessStartInfo(
+                    program,
+                    arguments,
+                    RedirectStandardInput = true,
+                    RedirectStandardOutput = true,
+                    RedirectStandardError = true
+                )
+
+            use work = Process.Start start
+            let errors = work.StandardError.ReadToEndAsync()
+            work.StandardInput.Write input
+            work.StandardInput.Close()
+            let text = work.StandardOutput.ReadToEnd()
+            work.WaitForExit()
+            if work.ExitCode = 0 then Ok text else Error errors.Result
+        with error ->
+            Error error.Message
+
+    /// The first Python on the path that has PyTorch.
+    let private python =
+        lazy
+            (let folders = (string (Environment.GetEnvironmentVariable "PATH")).Split Path.PathSeparator
+
+             folders
+             |> Seq.map (fun folder -> Path.Combine(folder, "python3"))
+             |> Seq.filter File.Exists
+             |> Seq.tryFind (fun program -> (output program [ "-c"; "import torch" ] "").IsOk))
+
+    /// What a script of this repository prints; `None` where there is no PyTorch.
+    let run (script: string list) (input: string) : string option =
+        python.Value
+        |> Option.map (fun program ->
+            match output program [ Checkout.path script ] input with
+            | Ok text -> text
+            | Error problem -> failtest problem)

@@ -62,6 +62,8 @@ module Diagram =
         | LayerKind.Linear -> $"{facts.Type}{window} → {out}"
         | LayerKind.Norm
         | LayerKind.Activation
+        | LayerKind.Scale
+        | LayerKind.Noise
         | LayerKind.Pool
         | LayerKind.Flatten -> $"{facts.Type}{window}"
 
@@ -70,9 +72,11 @@ module Diagram =
         match (Layers.facts layer).Kind with
         | LayerKind.Convolution -> "conv"
         | LayerKind.Linear -> "linear"
-        | LayerKind.Norm -> "norm"
+        | LayerKind.Norm
+        | LayerKind.Scale -> "norm"
         | LayerKind.Activation -> "act"
         | LayerKind.Pool -> "pool"
+        | LayerKind.Noise
         | LayerKind.Flatten -> "flatten"
 
     /// Everything that a part stands for, a line each.

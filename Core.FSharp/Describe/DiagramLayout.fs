@@ -151,6 +151,7 @@ module Piece =
         let content =
             match join with
             | Join.Sum -> "+"
+            | Join.Product -> "×"
             | Join.Concat -> "concat"
 
         let width = max joinHeight (14.0 + widthOf content)

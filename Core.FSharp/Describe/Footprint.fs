@@ -31,7 +31,7 @@ module Footprint =
             | Storage.View -> []
         | PlanNode.Chain members
         | PlanNode.Fork(Join.Sum, members) -> List.collect made members
-        | PlanNode.Fork(Join.Concat, members) -> Shape.elements plan.Out :: List.collect made members
+        | PlanNode.Fork((Join.Concat | Join.Product), members) -> Shape.elements plan.Out :: List.collect made members
 
     /// Of what is kept for the backward pass, gradients and working space come to this much again, measured on the
     /// networks of the zoo.

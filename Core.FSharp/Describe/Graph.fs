@@ -38,6 +38,7 @@ module Graph =
                 struct ($"{name}_width", int64 sides.Width)
             | Setting.Whole number when facts.Window.IsSome && name <> "channels" -> struct (name, int64 number)
             | Setting.Whole _
+            | Setting.Number _
             | Setting.Switch _ -> ()
 
         match layer.Tensors |> List.filter _.IsParameter with

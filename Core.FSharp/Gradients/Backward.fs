@@ -10,12 +10,12 @@ module internal Backward =
         """
 def conv(
         dy: Tensor, x: Tensor, w: Tensor, biases: int, down: int, across: int, above: int, beside: int,
-        wanted: bool) -> List[Tensor]:
+        apart: int, aside: int, groups: int, wanted: bool) -> List[Tensor]:
     bias: Optional[List[int]] = None
     if biases > 0:
         bias = [biases]
     dx, dw, db = torch.convolution_backward(
-        dy, x, w, bias, [down, across], [above, beside], [1, 1], False, [0, 0], 1, [wanted, True, biases > 0])
+        dy, x, w, bias, [down, across], [above, beside], [apart, aside], False, [0, 0], groups, [wanted, True, biases > 0])
     found = [dw]
     if biases > 0:
         found.append(db)
@@ -35,9 +35,9 @@ def tanh(dy: Tensor, y: Tensor) -> Tensor:
 def gelu(dy: Tensor, x: Tensor) -> Tensor:
     return torch.gelu_backward(dy, x, approximate="none")
 
-def avg_pool(dy: Tensor, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+def avg_pool(dy: Tensor, x: Tensor, kernel: int, stride: int, padding: int, ceiling: bool) -> Tensor:
     return torch.avg_pool2d_backward(
-        dy, x, [kernel, kernel], [stride, stride], [padding, padding], False, True, None)
+        dy, x, [kernel, kernel], [stride, stride], [padding, padding], ceiling, True, None)
 """
 
     // Numbers are handed over as `int`: TorchSharp makes an object on the native heap of every other kind, and leaves it to
@@ -57,7 +57,7 @@ def avg_pool(dy: Tensor, x: Tensor, kernel: int, stride: int, padding: int) -> T
         : struct (Tensor * Tensor voption * Tensor voption) =
         let biases = if conv.Bias then conv.Channels else 0
 
-        let stride, padding = conv.Stride, conv.Padding
+        let stride, padding, dilation = conv.Stride, conv.Padding, conv.Dilation
 
         let found =
             unit.Value.invoke (
@@ -70,6 +70,9 @@ def avg_pool(dy: Tensor, x: Tensor, kernel: int, stride: int, padding: int) -> T
                 stride.Width,
                 padding.Height,
                 padding.Width,
+                dilation.Height,
+                dilation.Width,
+                conv.Groups,
                 wanted
             )
             :?> Tensor array
@@ -80,17 +83,23 @@ def avg_pool(dy: Tensor, x: Tensor, kernel: int, stride: int, padding: int) -> T
         | [| weight; x |] -> weight, ValueNone, ValueSome x
         | found -> found[0], ValueNone, ValueNone
 
+    let private functionOf kind =
+        match kind with
+        | Activation.Relu -> Some "relu"
+        | Activation.LeakyRelu -> Some "leaky_relu"
+        | Activation.Tanh -> Some "tanh"
+        | Activation.Gelu -> Some "gelu"
+        | _ -> None
+
+    /// Whether an activation's backward pass is one of these.
+    let knows kind = (functionOf kind).IsSome
+
     /// Of an activation, by what it gave; of GELU, by what it read.
     let activation kind (dy: Tensor) (seen: Tensor) =
-        let name =
-            match kind with
-            | Activation.Relu -> "relu"
-            | Activation.LeakyRelu -> "leaky_relu"
-            | Activation.Tanh -> "tanh"
-            | Activation.Gelu -> "gelu"
-
-        run name [| dy; seen |]
+        match functionOf kind with
+        | Some name -> run name [| dy; seen |]
+        | None -> invalidArg (nameof kind) $"{kind} has no backward function here"
 
     /// Of an average pooling that read a map of the size of `x`.
     let averagePool (pool: Pool2d) (dy: Tensor) (x: Tensor) =
-        run "avg_pool" [| dy; x; pool.Kernel; pool.Stride; pool.Padding |]
+        run "avg_pool" [| dy; x; pool.Kernel; pool.Stride; pool.Padding; pool.Ceiling |]

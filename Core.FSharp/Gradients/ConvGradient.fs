@@ -72,8 +72,8 @@ module internal ConvGradient =
         (weight: Tensor)
         (bias: Tensor | null)
         =
-        let stride, padding, unit = ofSides conv.Stride, ofSides conv.Padding, pair 1
-        let y = F.conv2d (x.Map, weight, bias, stride, padding, unit, 1L)
+        let stride, padding, dilation = ofSides conv.Stride, ofSides conv.Padding, ofSides conv.Dilation
+        let y = F.conv2d (x.Map, weight, bias, stride, padding, dilation, int64 conv.Groups)
         let conv = { conv with Bias = biases.Gradients.Length > 0 }
 
         struct (Flow.free y,
@@ -201,8 +201,8 @@ module internal ConvGradient =
 
         match pointwise with
         | Some step when step <> Sides.square 1 ->
-            ForwardPass(fun x _ ->
+            ForwardPass(fun x _ _ ->
                 let struct (some, spread) = picked step x
                 let struct (y, back) = run { conv with Stride = Sides.square 1 } some null
                 struct (y, Pullback(fun dy others -> spread (back.Invoke(dy, ValueNone)) others)))
-        | _ -> ForwardPass(fun x into -> run conv x into)
+        | _ -> ForwardPass(fun x into _ -> run conv x into)

@@ -15,8 +15,10 @@ type internal Flow = {
 /// found of the gradient of that, to the sum. The gradients of the part's own tensors are added to what is gathered of them.
 type internal Pullback = delegate of gradient: Flow * others: Flow voption -> Flow
 
-/// A part of a network on the way forth. What it gives lies in `into` where that is handed to it and it can.
-type internal ForwardPass = delegate of x: Flow * into: (Tensor | null) -> struct (Flow * Pullback)
+/// A part of a network on the way forth in training. What it gives lies in `into` where that is handed to it and it can;
+/// random numbers come from `draws`, or from libtorch's own generator.
+type internal ForwardPass =
+    delegate of x: Flow * into: (Tensor | null) * draws: (torch.Generator | null) -> struct (Flow * Pullback)
 
 [<RequireQualifiedAccess>]
 module internal Flow =

@@ -27,11 +27,13 @@ module internal Gradient =
         | Layer.Conv2d conv -> convolution weights conv [ layer ] around.Normed around.Wanted
         | Layer.Linear _ -> linear weights layer
         | Layer.BatchNorm2d -> normalise weights layer false
-        | Layer.Activation kind -> activation kind
+        | Layer.Activation kind when Backward.knows kind -> activation kind
         | Layer.MaxPool2d pool -> maxPool pool (Shape.dims out |> List.map int64)
         | Layer.AvgPool2d pool -> averagePool pool
         | Layer.AdaptiveAvgPool2d -> globalAveragePool
         | Layer.Flatten -> flatten
+        // Right for any layer, so that a new one trains at once.
+        | _ -> byAutograd weights layer
 
     /// When a branch goes back: first what hands on what it is given, last what adds to the others' gradient in passing.
     let private turn (branch: Plan list) =
@@ -45,7 +47,7 @@ module internal Gradient =
     /// place, which it writes, and gives the pullback, which takes the gradient of each of those parts.
     type private Limb = {
         Turn: int
-        Run: Flow -> (int -> Tensor) -> ((int -> Flow) -> Flow voption -> Flow)
+        Run: Flow -> (int -> Tensor) -> (torch.Generator | null) -> ((int -> Flow) -> Flow voption -> Flow)
     }
 
     let rec private chain (weights: Weights) around (plans: Plan list) : ForwardPass =
@@ -61,6 +63,7 @@ module internal Gradient =
             let relu, rest = takeRelu rest
             residual weights norm relu before shortcut :: steps weights inside rest
         | Fork(Join.Sum, branches) :: rest -> sum weights branches :: steps weights inside rest
+        | Fork(Join.Product, branches) :: rest -> product weights branches :: steps weights inside rest
         | { Node = PlanNode.Fork(Join.Concat, branches) } as plan :: rest ->
             concat weights plan branches :: steps weights inside rest
         | Layer layer as plan :: rest ->
@@ -79,9 +82,9 @@ module internal Gradient =
         let other = chain weights branch shortcut
         let join = normaliseInto weights layer relu
 
-        ForwardPass(fun x _ ->
-            let struct (main, back) = run.Invoke(Flow.share x, null)
-            let struct (side, sideBack) = other.Invoke({ x with Free = false }, null)
+        ForwardPass(fun x _ draws ->
+            let struct (main, back) = run.Invoke(Flow.share x, null, draws)
+            let struct (side, sideBack) = other.Invoke({ x with Free = false }, null, draws)
             let struct (y, split) = join main side
 
             struct (y,
@@ -97,8 +100,8 @@ module internal Gradient =
     and private sum weights (branches: Plan list list) : ForwardPass =
         let runs = [ for plans in branches -> turn plans, chain weights branch plans ]
 
-        ForwardPass(fun x _ ->
-            let outs = [ for turn, run in runs -> turn, run.Invoke(Flow.share x, null) ]
+        ForwardPass(fun x _ draws ->
+            let outs = [ for turn, run in runs -> turn, run.Invoke(Flow.share x, null, draws) ]
             Flow.drop x
 
             struct (outs |> List.map (fun (_, struct (y, _)) -> y) |> List.reduce Flow.add,
@@ -109,6 +112,29 @@ module internal Gradient =
                                 turn, (fun others -> back.Invoke(dy, others))
                         ]
 
+                        Flow.drop dy
+                        Flows.together backs others)))
+
+    /// The gradient of a factor is that of the product times all other factors, added up where the factor is one number for
+    /// a whole map.
+    and private product weights (branches: Plan list list) : ForwardPass =
+        let runs = [ for plans in branches -> turn plans, chain weights branch plans ]
+
+        ForwardPass(fun x _ draws ->
+            let outs = [ for turn, run in runs -> turn, run.Invoke(Flow.share x, null, draws) ]
+            Flow.drop x
+            let factors = [ for _, struct (y, _) in outs -> y.Map ]
+            let product = Flows.product factors
+
+            struct (Flow.free product,
+                    Pullback(fun dy others ->
+                        let backs = [
+                            for place, (turn, struct (_, back)) in List.indexed outs do
+                                let slope = Flows.slopeOfFactor dy.Map factors place
+                                turn, (fun others -> back.Invoke(Flow.free slope, others))
+                        ]
+
+                        factors |> List.iter _.Dispose()
                         Flow.drop dy
                         Flows.together backs others)))
 
@@ -130,10 +156,10 @@ module internal Gradient =
         // Features that a linear layer has made are in float32 whatever came before.
         let dtype = if plan.Out.IsImage then placement.DType else Placement.storage placement
 
-        ForwardPass(fun x _ ->
+        ForwardPass(fun x _ draws ->
             let all = Flow.empty [| x.Map.shape[0]; yield! size |] dtype
             let slice (all: Tensor) place = all.narrow (1L, starts[place], counts[place])
-            let backs = [ for limb in limbs -> limb.Turn, limb.Run (Flow.share x) (slice all) ]
+            let backs = [ for limb in limbs -> limb.Turn, limb.Run (Flow.share x) (slice all) draws ]
             Flow.drop x
 
             struct (Flow.free all,
@@ -149,9 +175,9 @@ module internal Gradient =
         {
             Turn = turn plans
             Run =
-                fun x part ->
+                fun x part draws ->
                     let into = part place
-                    let struct (y, back) = run.Invoke(x, into)
+                    let struct (y, back) = run.Invoke(x, into, draws)
                     Flows.settle into y
                     fun gradient others -> back.Invoke(gradient place, others)
         }
@@ -162,31 +188,23 @@ module internal Gradient =
         let starts = counts |> List.scan (+) 0 |> List.truncate counts.Length
         let conv = { Conv2d.square 1 (List.sum counts) with Bias = family.Bias }
         let run = convolution weights conv [ for sibling in family.Siblings -> sibling.Conv ] true true
-        let relu = family.Activation.IsRelu
 
         let members = [
             for sibling, start in List.zip family.Siblings starts do
-                let steps = [|
-                    normalise weights sibling.Norm relu
-                    if not relu then
-                        activation family.Activation
-                    yield! steps weights branch sibling.Rest
-                |]
-
-                sibling.Place, int64 start, int64 sibling.Channels, Flows.sequence steps
+                sibling.Place, int64 start, int64 sibling.Channels, chain weights branch sibling.Rest
         ]
 
         {
             Turn = 1
             Run =
-                fun x part ->
-                    let struct (joint, convBack) = run.Invoke(x, null)
+                fun x part draws ->
+                    let struct (joint, convBack) = run.Invoke(x, null, draws)
 
                     let backs = [
                         for place, start, count, member' in members do
                             let own = Flow.free (joint.Map.narrow (1L, start, count))
                             let into = part place
-                            let struct (y, back) = member'.Invoke(own, into)
+                            let struct (y, back) = member'.Invoke(own, into, draws)
                             Flows.settle into y
                             place, back
                     ]
@@ -205,13 +223,14 @@ module internal Gradient =
         && (placement.DType = torch.ScalarType.Float32 || placement.DType = torch.ScalarType.BFloat16)
 
     /// From a batch to what the network makes of it in training, and from the gradient of that back to what is gathered
-    /// of the parameters' gradients. Moves the running statistics.
-    let compile (weights: Weights) : Tensor -> struct (Tensor * (Tensor -> unit)) =
+    /// of the parameters' gradients. Moves the running statistics. Random numbers are drawn from the generator, or from
+    /// libtorch's own.
+    let compile (weights: Weights) : Tensor -> (torch.Generator | null) -> struct (Tensor * (Tensor -> unit)) =
         let run = chain weights { Wanted = false; Normed = false } (Plan.sequence weights.Plan)
 
-        fun x ->
+        fun x draws ->
             use _ = torch.no_grad ()
-            let struct (y, back) = run.Invoke(Flow.kept (x.alias ()), null)
+            let struct (y, back) = run.Invoke(Flow.kept (x.alias ()), null, draws)
 
             struct (y.Map,
                     fun dy ->

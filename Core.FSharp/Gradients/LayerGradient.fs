@@ -18,12 +18,12 @@ module internal LayerGradient =
                     weights[spec.Key], weights.Gradient spec.Key
         |]
 
-        ForwardPass(fun x _ ->
+        ForwardPass(fun x _ draws ->
             let seen = x.Map.detach().requires_grad_ true
 
             let y =
                 use _ = torch.enable_grad ()
-                run.Invoke(seen, false, true)
+                run.Invoke(seen, false, { Training = true; Draws = draws })
 
             // libtorch may have kept it.
             struct (Flow.kept (y.detach ()),
@@ -49,7 +49,7 @@ module internal LayerGradient =
         let weight, bias = matrices.Tensors[0], biases.Tensors |> Array.tryHead |> Option.toObj
         let dtype = Placement.storage weights.Placement
 
-        ForwardPass(fun x _ ->
+        ForwardPass(fun x _ _ ->
             // The last sums of a network are in float32 whatever came before.
             let narrow = x.Map.dtype
             let x = Flow.ofDType dtype x
@@ -72,7 +72,7 @@ module internal LayerGradient =
         let call, facts = ActivationCall.find kind, Activations.facts kind
         let keepsInput = facts.Kept = Kept.Input
 
-        ForwardPass(fun x _ ->
+        ForwardPass(fun x _ _ ->
             let y = call.Apply x.Map
 
             let seen =
@@ -91,7 +91,7 @@ module internal LayerGradient =
 
     /// Gives maps of the size `out`, `[C, H, W]`.
     let maxPool pool (out: int64 list) : ForwardPass =
-        ForwardPass(fun x _ ->
+        ForwardPass(fun x _ _ ->
             let struct (x, rows) = Flow.rows x
             let size = x.Map.shape
             let y = Flow.empty [| size[0]; yield! out |] x.Map.dtype
@@ -110,8 +110,8 @@ module internal LayerGradient =
                         Flow.free dx)))
 
     let averagePool (pool: Pool2d) : ForwardPass =
-        ForwardPass(fun x _ ->
-            let y = F.avg_pool2d (x.Map, pair pool.Kernel, pair pool.Stride, pair pool.Padding)
+        ForwardPass(fun x _ _ ->
+            let y = F.avg_pool2d (x.Map, pair pool.Kernel, pair pool.Stride, pair pool.Padding, pool.Ceiling)
 
             struct (Flow.free y,
                     Pullback(fun dy others ->
@@ -121,7 +121,7 @@ module internal LayerGradient =
                         Flow.joined (Flow.free dx) others)))
 
     let globalAveragePool: ForwardPass =
-        ForwardPass(fun x _ ->
+        ForwardPass(fun x _ _ ->
             let y = F.adaptive_avg_pool2d (x.Map, pair 1)
             let size, dtype = x.Map.shape, x.Map.dtype
             Flow.drop x
@@ -135,7 +135,7 @@ module internal LayerGradient =
                         Flow.joined (Flow.free dx) others)))
 
     let flatten: ForwardPass =
-        ForwardPass(fun x _ ->
+        ForwardPass(fun x _ _ ->
             let size, dtype = x.Map.shape, x.Map.dtype
             let y = { x with Map = x.Map.flatten (1L, -1L) }
             Flow.drop x

@@ -119,7 +119,7 @@ module internal NormGradient =
     let normalise (weights: Weights) layer relu : ForwardPass =
         let norm = norm weights layer
 
-        ForwardPass(fun x into ->
+        ForwardPass(fun x into _ ->
             let struct (x, rows) = Flow.rows x
             let measured = measure norm rows
 

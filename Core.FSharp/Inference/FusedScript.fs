@@ -40,6 +40,18 @@ type internal FusedScript(dialect: Dialect, placement: Placement) =
         | Some Activation.LeakyRelu -> Some("\"leaky_relu\"", string Activations.leakySlope, "\"\"")
         | Some Activation.Tanh -> Some("\"tanh\"", "", "\"\"")
         | Some Activation.Gelu -> Some("\"gelu\"", "", "\"none\"")
+        | Some Activation.Silu -> Some("\"swish\"", "", "\"\"")
+        | Some Activation.Sigmoid -> Some("\"sigmoid\"", "", "\"\"")
+        | Some Activation.Hardswish -> Some("\"hardswish\"", "", "\"\"")
+        | Some Activation.Relu6 -> Some("\"hardtanh\"", "0.0, 6.0", "\"\"")
+        | Some Activation.Hardsigmoid -> None
+
+    /// Padding first, unlike libtorch's own.
+    let settings (conv: Conv2d) =
+        let sides =
+            [ conv.Padding; conv.Stride; conv.Dilation ] |> List.map ScriptText.sides |> String.concat ", "
+
+        $"{sides}, {conv.Groups}"
 
     let numbers list = $"annotate(List[Optional[number]], [{list}])"
 
@@ -51,17 +63,15 @@ type internal FusedScript(dialect: Dialect, placement: Placement) =
         | Some activation -> ActivationCall.write script activation x
 
     /// A convolution and what is done to its output.
-    member script.Convolve(conv: Conv2d, kernel: Kernel, activation: Activation option, x: Name, ?groups: int) =
+    member script.Convolve(conv: Conv2d, kernel: Kernel, activation: Activation option, x: Name) =
         let weight, bias = script.Constant kernel.Weight, script.Constant kernel.Bias
-        let stride, padding = ScriptText.sides conv.Stride, ScriptText.sides conv.Padding
-        let groups = defaultArg groups 1
 
         match dialect, builtIn activation with
         | Dialect.OneDnn, Some(name, parameters, algorithm) ->
             script.Let
-                $"ops.mkldnn._convolution_pointwise({x.Text}, {weight}, {bias}, {padding}, {stride}, [1, 1], {groups}, {name}, {numbers parameters}, {algorithm})"
+                $"ops.mkldnn._convolution_pointwise({x.Text}, {weight}, {bias}, {settings conv}, {name}, {numbers parameters}, {algorithm})"
         | _ ->
-            script.Let $"torch.conv2d({x.Text}, {weight}, {bias}, {stride}, {padding}, [1, 1], {groups})"
+            script.Let $"torch.conv2d({x.Text}, {weight}, {bias}, {ScriptText.convolution conv})"
             |> script.Activate activation
 
     /// A convolution, added to `other`.
@@ -73,10 +83,8 @@ type internal FusedScript(dialect: Dialect, placement: Placement) =
             let relu = activation = Some Activation.Relu
             let unary = if relu then "\"relu\"" else "None"
 
-            let stride, padding = ScriptText.sides conv.Stride, ScriptText.sides conv.Padding
-
             script.Let
-                $"ops.mkldnn._convolution_pointwise_({other.Text}, {x.Text}, {weight}, {bias}, {padding}, {stride}, [1, 1], 1, \"add\", 1.0, {unary}, {numbers String.Empty}, \"\")"
+                $"ops.mkldnn._convolution_pointwise_({other.Text}, {x.Text}, {weight}, {bias}, {settings conv}, \"add\", 1.0, {unary}, {numbers String.Empty}, \"\")"
             |> if relu then id else script.Activate activation
         | _ ->
             let y = script.Convolve(conv, kernel, None, x)

@@ -50,9 +50,9 @@ module Fusion =
             // In half precision a depthwise 1×1 convolution does both in one pass.
             let affine = Folding.affine weights layer
             let count = int affine.Scale.shape[0]
-            let conv = Conv2d.square 1 count
+            let conv = Conv2d.depthwise 1 count
             let kernel = { Weight = affine.Scale.view (-1L, 1L, 1L, 1L); Bias = affine.Shift }
-            script.Convolve(conv, kernel, activation, x, groups = count)
+            script.Convolve(conv, kernel, activation, x)
         | _ -> plain script weights layer x |> script.Activate activation
 
     /// Norm and ReLU before a 1×1 convolution, as a clamp and a convolution. In half precision libtorch's clamp by
@@ -107,6 +107,10 @@ module Fusion =
             let outs = branches |> List.map (fun branch -> emit branch { x with Owned = false })
             let list = outs |> List.map _.Text |> String.concat ", "
             emit rest (script.Let $"torch.cat([{list}], 1)")
+        | Fork(Join.Product, branches) :: rest ->
+            let outs = branches |> List.map (fun branch -> emit branch { x with Owned = false })
+            let times (a: Name) (b: Name) = script.Let $"torch.mul({a.Text}, {b.Text})"
+            emit rest (List.reduce times outs)
         | Fork(Join.Sum, branches) :: rest ->
             let activation, rest = takeActivation rest
             emit rest (sum script weights branches activation x)

@@ -44,6 +44,26 @@ module internal ActivationCall =
             Script = "gelu"
             Arguments = ""
           }
+        | Activation.Silu -> { Apply = _.silu(); ApplyOver = None; Script = "silu"; Arguments = "" }
+        | Activation.Sigmoid -> {
+            Apply = _.sigmoid()
+            ApplyOver = Some _.sigmoid_()
+            Script = "sigmoid"
+            Arguments = ""
+          }
+        | Activation.Hardswish -> {
+            Apply = _.hardswish()
+            ApplyOver = None
+            Script = "hardswish"
+            Arguments = ""
+          }
+        | Activation.Hardsigmoid -> {
+            Apply = _.hardsigmoid()
+            ApplyOver = None
+            Script = "hardsigmoid"
+            Arguments = ""
+          }
+        | Activation.Relu6 -> { Apply = _.relu6(); ApplyOver = None; Script = "relu6"; Arguments = "" }
 
     /// As a line of a script.
     let write (script: ScriptText) activation (x: Name) : Name =

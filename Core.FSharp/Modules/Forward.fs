@@ -13,14 +13,14 @@ module internal Forward =
         match plan.Node with
         | PlanNode.Layer planned ->
             let facts = Layers.facts planned.Layer
-            facts.Storage = Storage.New && facts.Kept <> Kept.Output
+            facts.Storage = Storage.New && facts.Kept <> Kept.Output && not facts.Random
         | PlanNode.Chain [] -> false
         | PlanNode.Chain members -> yieldsScratch (List.last members)
         | PlanNode.Fork _ -> true
 
     let private concat (branches: Run array) =
-        Run(fun x owned training ->
-            let outs = branches |> Array.map _.Invoke(x, false, training)
+        Run(fun x owned mode ->
+            let outs = branches |> Array.map _.Invoke(x, false, mode)
             let joined = torch.cat (outs, 1L)
             outs |> Array.iter (release [ x ])
 
@@ -43,10 +43,10 @@ module internal Forward =
         total, true
 
     let private sum (branches: (Run * bool) array) =
-        Run(fun x owned training ->
+        Run(fun x owned mode ->
             let total, _ =
                 branches
-                |> Array.map (fun (branch, scratch) -> branch.Invoke(x, false, training), scratch)
+                |> Array.map (fun (branch, scratch) -> branch.Invoke(x, false, mode), scratch)
                 |> Array.reduce (add x)
 
             if owned then
@@ -54,12 +54,30 @@ module internal Forward =
 
             total)
 
+    let private product (branches: Run array) =
+        Run(fun x owned mode ->
+            let outs = branches |> Array.map _.Invoke(x, false, mode)
+
+            let times (a: Tensor) (b: Tensor) =
+                let both = a.mul b
+                release [ x ] a
+                release [ x; a ] b
+                both
+
+            let all = Array.reduce times outs
+
+            if owned then
+                x.Dispose()
+
+            all)
+
     /// `overwrite` says that what the part reads may be written over, since no backward pass needs it.
     let rec private part weights overwrite plan =
         match plan.Node with
         | PlanNode.Layer planned -> (operation weights overwrite planned).Run
         | PlanNode.Chain members -> chain weights overwrite members
         | PlanNode.Fork(Join.Concat, branches) -> [| for branch in branches -> part weights false branch |] |> concat
+        | PlanNode.Fork(Join.Product, branches) -> [| for branch in branches -> part weights false branch |] |> product
         | PlanNode.Fork(Join.Sum, branches) ->
             [| for branch in branches -> part weights false branch, yieldsScratch branch |] |> sum
 
@@ -70,12 +88,12 @@ module internal Forward =
                 part weights overwrite one
         |]
 
-        Run(fun x owned training ->
+        Run(fun x owned mode ->
             let mutable y = x
             let mutable mine = owned
 
             for run in runs do
-                let next = run.Invoke(y, mine, training)
+                let next = run.Invoke(y, mine, mode)
                 mine <- mine || not (obj.ReferenceEquals(next, y))
                 y <- next
 

@@ -2,9 +2,13 @@ namespace Hybrid
 
 open TorchSharp
 
+/// Whether a pass trains, and where it draws random numbers from: libtorch's own generator where no other is given.
+[<Struct; NoComparison>]
+type internal Mode = { Training: bool; Draws: torch.Generator | null }
+
 /// Runs a part of a network on `x`. `owned` says that the caller has no more use for `x`: it is then released, or
 /// written over, as soon as the part has read it. Gives `x` itself back where the part changes nothing.
-type internal Run = delegate of x: Tensor * owned: bool * training: bool -> Tensor
+type internal Run = delegate of x: Tensor * owned: bool * mode: Mode -> Tensor
 
 /// A layer as libtorch's operations: called, and as a line of TorchScript for a network that is only evaluated. A layer
 /// without a script keeps its network from being fused.
@@ -24,11 +28,11 @@ module internal LayerForward =
             x.Dispose()
 
     /// An operation that makes a new tensor: its input goes as soon as it is done.
-    let private fresh (operation: Tensor -> bool -> Tensor) =
-        Run(fun x owned training ->
-            let y = operation x training
+    let private fresh (operation: Tensor -> Mode -> Tensor) =
+        Run(fun x owned mode ->
+            let y = operation x mode
 
-            if owned then
+            if owned && not (obj.ReferenceEquals(x, y)) then
                 x.Dispose()
 
             y)
@@ -60,7 +64,7 @@ module internal LayerForward =
         let momentum, epsilon = BatchNorm2d.momentum, BatchNorm2d.epsilon
 
         {
-            Run = fresh (fun x training -> F.batch_norm (x, mean, var, weight, bias, training, momentum, epsilon))
+            Run = fresh (fun x mode -> F.batch_norm (x, mean, var, weight, bias, mode.Training, momentum, epsilon))
             Script =
                 Some(fun script x ->
                     let dtype = Placement.storage script.Placement
@@ -81,14 +85,15 @@ module internal LayerForward =
     /// same numbers: oneDNN's own way (libtorch 2.10, AVX-512, channels last) writes outside its memory in the backward
     /// pass when the batch size is odd.
     let private plain (conv: Conv2d) channels : Tensor -> Tensor -> (Tensor | null) -> Tensor =
-        let stride, padding, dilation = ofSides conv.Stride, ofSides conv.Padding, pair 1
+        let stride, padding, dilation = ofSides conv.Stride, ofSides conv.Padding, ofSides conv.Dilation
+        let groups = int64 conv.Groups
 
         match conv with
         | Pointwise step when step <> Sides.square 1 && channels < vector ->
             fun x weight bias ->
                 use picked = everyPixel step x
                 F.conv2d (picked, weight, bias, pair 1, padding, dilation, 1L)
-        | _ -> fun x weight bias -> F.conv2d (x, weight, bias, stride, padding, dilation, 1L)
+        | _ -> fun x weight bias -> F.conv2d (x, weight, bias, stride, padding, dilation, groups)
 
     /// A convolution of so many channels in the precision that the network computes in.
     let private convolve (placement: Placement) conv channels =
@@ -155,6 +160,76 @@ module internal LayerForward =
                     script.Let $"torch.linear({x.Text}, {script.Constant(weight, dtype)}, {bias})")
         }
 
+    /// The layer's scale and shift in a script.
+    let private affine (script: ScriptText) (weight: Tensor) (bias: Tensor) =
+        let dtype = Placement.storage script.Placement
+        $"{script.Constant(weight, dtype)}, {script.Constant(bias, dtype)}"
+
+    let private groupNorm (weights: Weights) (plan: LayerPlan) (groups: int) (epsilon: float) =
+        let weight, bias = nonNull (tensor weights plan Role.Weight), nonNull (tensor weights plan Role.Bias)
+
+        {
+            Run = fresh (fun x _ -> F.group_norm (x, int64 groups, weight, bias, epsilon))
+            Script =
+                Some(fun script x ->
+                    script.Let $"torch.group_norm({x.Text}, {groups}, {affine script weight bias}, {epsilon}, False)")
+        }
+
+    /// Channels go last for as long as they are measured.
+    let private layerNorm (weights: Weights) (plan: LayerPlan) (epsilon: float) =
+        let weight, bias = nonNull (tensor weights plan Role.Weight), nonNull (tensor weights plan Role.Bias)
+        let channels = weight.shape
+
+        {
+            Run =
+                fresh (fun x _ ->
+                    use _ = torch.NewDisposeScope()
+
+                    F
+                        .layer_norm(x.permute (0L, 2L, 3L, 1L), channels, weight, bias, epsilon)
+                        .permute(0L, 3L, 1L, 2L)
+                        .MoveToOuterDisposeScope())
+            Script =
+                Some(fun script x ->
+                    let last = script.Let $"torch.permute({x.Text}, [0, 2, 3, 1])"
+                    let tensors = affine script weight bias
+
+                    let normed =
+                        script.Let $"torch.layer_norm({last.Text}, [{channels[0]}], {tensors}, {epsilon}, False)"
+
+                    script.Let $"torch.permute({normed.Text}, [0, 3, 1, 2])")
+        }
+
+    let private layerScale (weights: Weights) (plan: LayerPlan) =
+        let weight = nonNull (tensor weights plan Role.Weight)
+        let dtype = weights.Placement.DType
+
+        {
+            Run =
+                fresh (fun x _ ->
+                    use scale = weight.``to`` dtype
+                    x.mul scale)
+            Script = Some(fun script x -> script.Let $"torch.mul({x.Text}, {script.Constant weight})")
+        }
+
+    /// Leaves out some of the numbers of a mask of that size in training. They are drawn on the CPU in float32 in the order
+    /// of their indices, so that neither device nor precision nor layout changes them.
+    let private noise rate (sizeOf: int64 array -> int64 array) =
+        let kept = 1.0 - rate
+
+        {
+            Run =
+                fresh (fun x mode ->
+                    if not mode.Training || rate = 0.0 then
+                        x
+                    else
+                        use _ = torch.NewDisposeScope()
+                        let mask = torch.empty (sizeOf x.shape, dtype = System.Nullable torch.ScalarType.Float32)
+                        let drawn = mask.bernoulli_ (kept, mode.Draws)
+                        x.mul(drawn.``to``(x.dtype, x.device).div_(scalar kept)).MoveToOuterDisposeScope())
+            Script = Some(fun _ x -> x)
+        }
+
     /// A layer that has no tensors.
     let private simple (call: Tensor -> Tensor) (script: string -> string) = {
         Run = fresh (fun x _ -> call x)
@@ -171,16 +246,21 @@ module internal LayerForward =
             Run = activate kind overwrite
             Script = Some(fun script x -> ActivationCall.write script kind x)
           }
+        | Layer.GroupNorm(groups, epsilon) -> groupNorm weights plan groups epsilon
+        | Layer.LayerNorm2d epsilon -> layerNorm weights plan epsilon
+        | Layer.LayerScale _ -> layerScale weights plan
+        | Layer.Dropout rate -> noise rate id
+        | Layer.StochasticDepth rate -> noise rate (Array.mapi (fun place side -> if place = 0 then side else 1L))
         | Layer.MaxPool2d pool ->
             let kernel, stride, padding, dilation = pair pool.Kernel, pair pool.Stride, pair pool.Padding, pair 1
 
-            simple (fun x -> F.max_pool2d (x, kernel, stride, padding, dilation, false)) (fun x ->
-                $"torch.max_pool2d({x}, {ScriptText.window pool}, [1, 1], False)")
+            simple (fun x -> F.max_pool2d (x, kernel, stride, padding, dilation, pool.Ceiling)) (fun x ->
+                $"torch.max_pool2d({x}, {ScriptText.window pool}, [1, 1], {pool.Ceiling})")
         | Layer.AvgPool2d pool ->
             let kernel, stride, padding = pair pool.Kernel, pair pool.Stride, pair pool.Padding
 
-            simple (fun x -> F.avg_pool2d (x, kernel, stride, padding)) (fun x ->
-                $"torch.avg_pool2d({x}, {ScriptText.window pool}, False, True, None)")
+            simple (fun x -> F.avg_pool2d (x, kernel, stride, padding, pool.Ceiling)) (fun x ->
+                $"torch.avg_pool2d({x}, {ScriptText.window pool}, {pool.Ceiling}, True, None)")
         | Layer.AdaptiveAvgPool2d ->
             let size = pair 1
             simple (fun x -> F.adaptive_avg_pool2d (x, size)) (fun x -> $"torch.adaptive_avg_pool2d({x}, [1, 1])")

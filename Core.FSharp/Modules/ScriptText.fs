@@ -51,3 +51,6 @@ module internal ScriptText =
     let square (side: int) = sides (Sides.square side)
 
     let window (pool: Pool2d) = $"{square pool.Kernel}, {square pool.Stride}, {square pool.Padding}"
+
+    /// What a convolution's call takes behind its tensors.
+    let convolution (conv: Conv2d) = $"{sides conv.Stride}, {sides conv.Padding}, {sides conv.Dilation}, {conv.Groups}"

@@ -78,22 +78,26 @@ type TorchModule(weights: Weights) as this =
 
     member _.Plan = weights.Plan
 
-    override this.forward(x: Tensor) =
+    member private this.Forward(x: Tensor, draws: torch.Generator | null) =
         if this.training then
             weights.CountBatch()
 
-        run.Invoke(x, false, this.training)
+        run.Invoke(x, false, { Training = this.training; Draws = draws })
+
+    override this.forward(x: Tensor) = this.Forward(x, null)
 
     /// A training pass over a batch `[N, C, H, W]` or `[N, F]`; its `Backward` has to follow. On the CPU, channels last, in
     /// float32 or bfloat16, it is faster than `forward` and autograd; elsewhere, and where the module is not in training,
-    /// it is those.
-    member this.pass(x: Tensor) : TrainingPass =
+    /// it is those. Layers that are random in training draw from `draws`, on the CPU, or from libtorch's own generator.
+    member this.pass(x: Tensor, draws: torch.Generator | null) : TrainingPass =
         if this.training && Gradient.supports weights.Placement then
             weights.CountBatch()
-            let struct (y, back) = trace.Value x
+            let struct (y, back) = trace.Value x draws
             new TrainingPass(y, Some back)
         else
-            new TrainingPass(this.forward x, None)
+            new TrainingPass(this.Forward(x, draws), None)
+
+    member this.pass(x: Tensor) : TrainingPass = this.pass (x, null)
 
     /// A module stays where it was built: its parameters are views into one tensor, and copies would tear them apart.
     override _._to(_: torch.Device, _: torch.ScalarType, _: bool) : torch.nn.Module =

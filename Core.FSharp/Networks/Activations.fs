@@ -66,9 +66,54 @@ module Activations =
             Kept = Kept.Input
             Storage = Storage.New
           }
+        | Activation.Silu -> {
+            Type = "SiLU"
+            Word = "silu"
+            Gain = sqrt 2.0
+            Kept = Kept.Input
+            Storage = Storage.New
+          }
+        | Activation.Sigmoid -> {
+            Type = "Sigmoid"
+            Word = "sigmoid"
+            Gain = 1.0
+            Kept = Kept.Output
+            Storage = Storage.Over
+          }
+        | Activation.Hardswish -> {
+            Type = "Hardswish"
+            Word = "hardswish"
+            Gain = sqrt 2.0
+            Kept = Kept.Input
+            Storage = Storage.New
+          }
+        | Activation.Hardsigmoid -> {
+            Type = "Hardsigmoid"
+            Word = "hardsigmoid"
+            Gain = sqrt 2.0
+            Kept = Kept.Input
+            Storage = Storage.New
+          }
+        | Activation.Relu6 -> {
+            Type = "ReLU6"
+            Word = "relu6"
+            Gain = sqrt 2.0
+            Kept = Kept.Input
+            Storage = Storage.New
+          }
 
     /// All of them, in the order in which they are proposed.
-    let all = [ Activation.Tanh; Activation.Relu; Activation.LeakyRelu; Activation.Gelu ]
+    let all = [
+        Activation.Tanh
+        Activation.Relu
+        Activation.LeakyRelu
+        Activation.Gelu
+        Activation.Silu
+        Activation.Sigmoid
+        Activation.Hardswish
+        Activation.Hardsigmoid
+        Activation.Relu6
+    ]
 
     let name activation = (facts activation).Word
 

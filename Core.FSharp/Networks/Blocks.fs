@@ -95,6 +95,18 @@ module Blocks =
     let denseBlock act bottleneck growth layers =
         name "block" (sequential (List.replicate layers (denseLayer act bottleneck growth)))
 
+    /// A map whose channels are scaled by a gate that all of it decides: its means, squeezed to fewer channels and spread
+    /// out again. Hu et al., "Squeeze-and-Excitation Networks", 2018, with the keys that torchvision gives it.
+    let squeezeExcitation act gate squeezed channels =
+        product [
+            identity
+            globalAvgPool
+            >>> name "fc1" (conv1x1 squeezed)
+            >>> activation act
+            >>> name "fc2" (conv1x1 channels)
+            >>> activation gate
+        ]
+
     /// Fewer channels on a map of half the size, between two dense blocks.
     let transition act channels =
         name "transition" (sequential [ batchNorm; activation act; plain 1 channels; avgPool 2 ])

@@ -38,6 +38,9 @@ type LayerKind =
     | Linear
     | Norm
     | Activation
+    | Scale
+    /// Random in training.
+    | Noise
     | Pool
     | Flatten
 
@@ -45,11 +48,12 @@ type LayerKind =
 [<RequireQualifiedAccess>]
 type Setting =
     | Whole of int
+    | Number of float
     | Sides of Sides
     | Switch of bool
 
 /// A window that slides over a map.
-type Window = { Kernel: Sides; Stride: Sides; Padding: Sides }
+type Window = { Kernel: Sides; Stride: Sides; Padding: Sides; Dilation: Sides; Ceiling: bool }
 
 /// What a layer does to one example of some shape.
 type LayerOutcome = {
@@ -65,7 +69,8 @@ type LayerFacts = {
     /// PyTorch's name.
     Type: string
     Kind: LayerKind
-    /// In the order in which they are written down.
+    /// In the order in which they are written down. Those that most layers leave as they are stand here only where they
+    /// are unusual.
     Settings: (string * Setting) list
     /// Where the layer looks at windows of maps.
     Window: Window option
@@ -75,4 +80,6 @@ type LayerFacts = {
     On: Shape -> Result<LayerOutcome, ShapeProblem>
     Kept: Kept
     Storage: Storage
+    /// In training it draws random numbers; in evaluation it hands its input on.
+    Random: bool
 }

@@ -1,7 +1,14 @@
 namespace Hybrid
 
 /// What a stored layer's settings are read by. Each function takes a setting's name.
-type SettingReader = { Whole: string -> int; Sides: string -> Sides; Switch: string -> bool }
+type SettingReader = {
+    Whole: string -> int
+    Number: string -> float
+    Sides: string -> Sides
+    Switch: string -> bool
+    /// Whether it is there at all.
+    Has: string -> bool
+}
 
 /// The home of every layer: what it is called, what it is made with, which shapes and tensors follow. Whoever describes,
 /// stores, draws or runs networks asks here.
@@ -21,11 +28,17 @@ module Layers =
         match got with
         | Shape.Features _ -> Error(ShapeProblem.NeedsImage got)
         | Shape.Image(_, height, width) ->
-            let slide side length = Shape.slide (side window.Kernel) (side window.Stride) (side window.Padding) length
+            let extent side = int64 (side window.Dilation) * (int64 (side window.Kernel) - 1L) + 1L
+
+            let slide side length =
+                Shape.slide window.Ceiling (extent side) (side window.Stride) (side window.Padding) length
 
             match slide _.Height height, slide _.Width width with
             | 0L, _
-            | _, 0L -> Error(ShapeProblem.WindowTooLarge(window.Kernel, window.Padding, got))
+            | _, 0L ->
+                let capped side = int (min (extent side) largest)
+                let window' = { Height = capped _.Height; Width = capped _.Width }
+                Error(ShapeProblem.WindowTooLarge(window', window.Padding, got))
             | height, width ->
                 let elements = Shape.volume [ int64 channels; height; width ]
 
@@ -40,7 +53,7 @@ module Layers =
             | Sides.Square side -> [ setting, side ]
             | sides -> [ $"{setting} height", sides.Height; $"{setting} width", sides.Width ]
 
-        atLeast 1 (both "kernel" window.Kernel @ both "stride" window.Stride)
+        atLeast 1 (both "kernel" window.Kernel @ both "stride" window.Stride @ both "dilation" window.Dilation)
         @ atLeast 0 (both "padding" window.Padding)
 
     let private tensor role key dims first = { Key = key; Dims = dims; Role = role; First = first }
@@ -73,6 +86,7 @@ module Layers =
         On = fun got -> shape got |> Result.map (outcome [] 0L)
         Kept = kept
         Storage = storage
+        Random = false
     }
 
     let private pool name (it: Pool2d) : LayerFacts =
@@ -80,6 +94,8 @@ module Layers =
             Kernel = Sides.square it.Kernel
             Stride = Sides.square it.Stride
             Padding = Sides.square it.Padding
+            Dilation = Sides.square 1
+            Ceiling = it.Ceiling
         }
 
         let shape got =
@@ -93,6 +109,8 @@ module Layers =
                     "kernel", Setting.Whole it.Kernel
                     "stride", Setting.Whole it.Stride
                     "padding", Setting.Whole it.Padding
+                    if it.Ceiling then
+                        "ceiling", Setting.Switch true
                 ]
                 Window = Some window
                 Problems =
@@ -102,7 +120,15 @@ module Layers =
         }
 
     let private convolution (it: Conv2d) : LayerFacts =
-        let window = { Kernel = it.Kernel; Stride = it.Stride; Padding = it.Padding }
+        let window = {
+            Kernel = it.Kernel
+            Stride = it.Stride
+            Padding = it.Padding
+            Dilation = it.Dilation
+            Ceiling = false
+        }
+
+        let inGroups channels = it.Groups < 1 || channels % it.Groups = 0
 
         {
             Type = "Conv2d"
@@ -112,20 +138,33 @@ module Layers =
                 "kernel", Setting.Sides it.Kernel
                 "stride", Setting.Sides it.Stride
                 "padding", Setting.Sides it.Padding
+                if it.Dilation <> Sides.square 1 then
+                    "dilation", Setting.Sides it.Dilation
+                if it.Groups <> 1 then
+                    "groups", Setting.Whole it.Groups
                 "bias", Setting.Switch it.Bias
             ]
             Window = Some window
-            Problems = atLeast 1 [ "channels", it.Channels ] @ windowProblems window
+            Problems = [
+                yield! atLeast 1 [ "channels", it.Channels; "groups", it.Groups ]
+                if not (inGroups it.Channels) then
+                    ShapeProblem.NotInGroups(it.Channels, it.Groups)
+                yield! windowProblems window
+            ]
             On =
                 fun got ->
-                    slideOver window it.Channels got
-                    |> Result.map (fun out ->
-                        let inputs = Shape.channels got
+                    match slideOver window it.Channels got with
+                    | Ok _ when not (inGroups (Shape.channels got)) ->
+                        Error(ShapeProblem.NotInGroups(Shape.channels got, it.Groups))
+                    | Ok out ->
+                        let inputs = Shape.channels got / it.Groups
                         let dims = [ it.Channels; inputs; it.Kernel.Height; it.Kernel.Width ]
                         let taps = dims |> List.tail |> Seq.map int64 |> Shape.volume
-                        outcome (drawn dims it.Channels it.Bias) (Shape.volume [ Shape.elements out; taps ]) out)
+                        Ok(outcome (drawn dims it.Channels it.Bias) (Shape.volume [ Shape.elements out; taps ]) out)
+                    | Error problem -> Error problem
             Kept = Kept.Input
             Storage = Storage.New
+            Random = false
         }
 
     let private linear features bias : LayerFacts = {
@@ -144,6 +183,7 @@ module Layers =
                     |> Ok
         Kept = Kept.Input
         Storage = Storage.New
+        Random = false
     }
 
     let private batchNorm: LayerFacts =
@@ -164,17 +204,76 @@ module Layers =
                         | Shape.Features _ -> Error(ShapeProblem.NeedsImage got)
         }
 
+    let private positive setting value = [
+        if not (value > 0.0 && System.Double.IsFinite value) then
+            ShapeProblem.OutOfRange(setting, value, "a number above 0")
+    ]
+
+    let private groupNorm groups epsilon : LayerFacts = {
+        plain "GroupNorm" LayerKind.Norm Kept.Input Storage.New Ok with
+            Settings = [ "groups", Setting.Whole groups; "epsilon", Setting.Number epsilon ]
+            Problems = atLeast 1 [ "groups", groups ] @ positive "epsilon" epsilon
+            On =
+                fun got ->
+                    let channels = Shape.channels got
+
+                    if channels % groups = 0 then
+                        Ok(outcome (affine channels) 0L got)
+                    else
+                        Error(ShapeProblem.NotInGroups(channels, groups))
+    }
+
+    let private layerNorm epsilon : LayerFacts = {
+        plain "LayerNorm2d" LayerKind.Norm Kept.Input Storage.New Ok with
+            Settings = [ "epsilon", Setting.Number epsilon ]
+            Problems = positive "epsilon" epsilon
+            On =
+                fun got ->
+                    match got with
+                    | Shape.Image(channels, _, _) -> Ok(outcome (affine channels) 0L got)
+                    | Shape.Features _ -> Error(ShapeProblem.NeedsImage got)
+    }
+
+    /// Torchvision holds the tensor under this name beside the layers of a block.
+    let private layerScale (initial: float) : LayerFacts = {
+        plain "LayerScale" LayerKind.Scale Kept.Input Storage.New Ok with
+            Settings = [ "initial", Setting.Number initial ]
+            Problems = [
+                if not (System.Double.IsFinite initial) then
+                    ShapeProblem.OutOfRange("initial", initial, "a finite number")
+            ]
+            On =
+                fun got ->
+                    let dims = Shape.channels got :: [ for _ in List.tail (Shape.dims got) -> 1 ]
+                    Ok(outcome [ tensor Role.Weight "layer_scale" dims (FirstDraw.Constant initial) ] 0L got)
+    }
+
+    let private noise name rate : LayerFacts = {
+        plain name LayerKind.Noise Kept.Nothing Storage.New Ok with
+            Settings = [ "rate", Setting.Number rate ]
+            Problems = [
+                if not (rate >= 0.0 && rate < 1.0) then
+                    ShapeProblem.OutOfRange("rate", rate, "a number from 0 to below 1")
+            ]
+            Random = true
+    }
+
     let private activation kind : LayerFacts =
         let facts = Activations.facts kind
         plain facts.Type LayerKind.Activation facts.Kept facts.Storage Ok
 
     /// The one table of layers.
-    let facts (layer: Layer) : LayerFacts =
+    let private table (layer: Layer) : LayerFacts =
         match layer with
         | Layer.Conv2d it -> convolution it
         | Layer.Linear(features, bias) -> linear features bias
         | Layer.BatchNorm2d -> batchNorm
+        | Layer.GroupNorm(groups, epsilon) -> groupNorm groups epsilon
+        | Layer.LayerNorm2d epsilon -> layerNorm epsilon
         | Layer.Activation kind -> activation kind
+        | Layer.LayerScale initial -> layerScale initial
+        | Layer.Dropout rate -> noise "Dropout" rate
+        | Layer.StochasticDepth rate -> noise "StochasticDepth" rate
         | Layer.MaxPool2d it -> pool "MaxPool2d" it
         | Layer.AvgPool2d it -> pool "AvgPool2d" it
         | Layer.AdaptiveAvgPool2d ->
@@ -186,29 +285,45 @@ module Layers =
             plain "Flatten" LayerKind.Flatten Kept.Nothing Storage.View (fun got ->
                 Ok(Shape.Features(int (Shape.elements got))))
 
+    /// What there is to know of a layer. One whose settings are wrong reads no shape.
+    let facts (layer: Layer) : LayerFacts =
+        let facts = table layer
+
+        match facts.Problems with
+        | [] -> facts
+        | problem :: _ -> { facts with On = fun _ -> Error problem }
+
     /// PyTorch's name of a layer.
     let name layer = (facts layer).Type
 
-    let private pooling (read: SettingReader) =
-        Pool2d.square (read.Whole "kernel") (read.Whole "stride") (read.Whole "padding")
+    let private pooling (read: SettingReader) = {
+        Pool2d.square (read.Whole "kernel") (read.Whole "stride") (read.Whole "padding") with
+            Ceiling = read.Has "ceiling" && read.Switch "ceiling"
+    }
 
-    /// Layers of each sort, and how the settings of `facts` make one again.
+    let private conv (read: SettingReader) = {
+        Channels = read.Whole "channels"
+        Kernel = read.Sides "kernel"
+        Stride = read.Sides "stride"
+        Padding = read.Sides "padding"
+        Dilation = if read.Has "dilation" then read.Sides "dilation" else Sides.square 1
+        Groups = if read.Has "groups" then read.Whole "groups" else 1
+        Bias = read.Switch "bias"
+    }
+
+    /// A layer of each sort with all settings that it may have, and how those make one again.
     let forms: (Layer * (SettingReader -> Layer)) list = [
         let alone layer = layer, (fun (_: SettingReader) -> layer)
 
-        Layer.Conv2d(Conv2d.square 1 1),
-        fun read ->
-            Layer.Conv2d {
-                Channels = read.Whole "channels"
-                Kernel = read.Sides "kernel"
-                Stride = read.Sides "stride"
-                Padding = read.Sides "padding"
-                Bias = read.Switch "bias"
-            }
-
+        Layer.Conv2d(Conv2d.square 1 2 |> Conv2d.dilation 2 |> Conv2d.groups 2), conv >> Layer.Conv2d
         Layer.Linear(1, true), (fun read -> Layer.Linear(read.Whole "features", read.Switch "bias"))
-        Layer.MaxPool2d(Pool2d.square 1 1 0), pooling >> Layer.MaxPool2d
-        Layer.AvgPool2d(Pool2d.square 1 1 0), pooling >> Layer.AvgPool2d
+        Layer.GroupNorm(1, 1e-5), (fun read -> Layer.GroupNorm(read.Whole "groups", read.Number "epsilon"))
+        Layer.LayerNorm2d 1e-6, (fun read -> Layer.LayerNorm2d(read.Number "epsilon"))
+        Layer.LayerScale 1.0, (fun read -> Layer.LayerScale(read.Number "initial"))
+        Layer.Dropout 0.5, (fun read -> Layer.Dropout(read.Number "rate"))
+        Layer.StochasticDepth 0.5, (fun read -> Layer.StochasticDepth(read.Number "rate"))
+        Layer.MaxPool2d(Pool2d.square 1 1 0 |> Pool2d.ceiling), pooling >> Layer.MaxPool2d
+        Layer.AvgPool2d(Pool2d.square 1 1 0 |> Pool2d.ceiling), pooling >> Layer.AvgPool2d
         alone Layer.BatchNorm2d
         alone Layer.AdaptiveAvgPool2d
         alone Layer.Flatten

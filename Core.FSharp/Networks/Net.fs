@@ -8,6 +8,13 @@ type Activation =
     | Tanh
     /// The exact form, by the error function.
     | Gelu
+    /// `x · sigmoid x`, also called swish.
+    | Silu
+    | Sigmoid
+    | Hardswish
+    | Hardsigmoid
+    /// ReLU that ends at 6.
+    | Relu6
 
 /// A number for the height and one for the width.
 [<Struct>]
@@ -19,17 +26,44 @@ type Sides = {
     override sides.ToString() = $"{sides.Height}×{sides.Width}"
 
 /// A convolution without its input channels: they follow from what it is applied to.
-type Conv2d = { Channels: int; Kernel: Sides; Stride: Sides; Padding: Sides; Bias: bool }
+type Conv2d = {
+    Channels: int
+    Kernel: Sides
+    Stride: Sides
+    Padding: Sides
+    /// From one pixel that a kernel reads to the next.
+    Dilation: Sides
+    /// Inputs and outputs fall into so many groups of channels, each with kernels of its own.
+    Groups: int
+    Bias: bool
+}
 
 /// A pooling window.
-type Pool2d = { Kernel: int; Stride: int; Padding: int }
+type Pool2d = {
+    Kernel: int
+    Stride: int
+    Padding: int
+    /// A last window that only begins inside the map counts as well: the output's sides are rounded up.
+    Ceiling: bool
+}
 
 /// A leaf of a network, named as PyTorch names it.
 [<RequireQualifiedAccess>]
 type Layer =
     | Conv2d of Conv2d
     | BatchNorm2d
+    /// Over the channels of each group and all pixels of one example.
+    | GroupNorm of groups: int * epsilon: float
+    /// Over the channels of each pixel.
+    | LayerNorm2d of epsilon: float
     | Activation of Activation
+    /// A number for each channel that is learned and multiplied in, all the same at first.
+    | LayerScale of initial: float
+    /// In training each number is left out with this probability, and the others grow in turn.
+    | Dropout of rate: float
+    /// In training an example's whole map is left out with this probability, and the others grow in turn.
+    /// Huang et al., "Deep Networks with Stochastic Depth", 2016.
+    | StochasticDepth of rate: float
     | MaxPool2d of Pool2d
     | AvgPool2d of Pool2d
     /// Every map to its mean: `[N, C, H, W]` to `[N, C, 1, 1]`.
@@ -44,6 +78,8 @@ type Join =
     /// Along the channels, in the order of the branches.
     | Concat
     | Sum
+    /// Number by number. A branch of `[C, 1, 1]` counts for all pixels of its channels.
+    | Product
 
 /// A network as a value. It holds no tensors and no input channels; `Plan.elaborate` works those out.
 [<RequireQualifiedAccess>]
@@ -73,6 +109,8 @@ module Conv2d =
         Kernel = { Height = height; Width = width }
         Stride = Sides.square 1
         Padding = { Height = height / 2; Width = width / 2 }
+        Dilation = Sides.square 1
+        Groups = 1
         Bias = true
     }
 
@@ -83,6 +121,13 @@ module Conv2d =
 
     let padding margin (conv: Conv2d) = { conv with Padding = Sides.square margin }
 
+    let dilation step (conv: Conv2d) = { conv with Dilation = Sides.square step }
+
+    let groups count (conv: Conv2d) = { conv with Groups = count }
+
+    /// Each channel for itself, of as many as come in.
+    let depthwise kernel channels = square kernel channels |> groups channels
+
     /// A convolution before a batch norm needs no bias: the norm takes the mean away again.
     let noBias (conv: Conv2d) = { conv with Bias = false }
 
@@ -90,7 +135,9 @@ module Conv2d =
 module Pool2d =
 
     /// A square window. The map has a margin of `padding` pixels, which count for nothing.
-    let square kernel stride padding : Pool2d = { Kernel = kernel; Stride = stride; Padding = padding }
+    let square kernel stride padding : Pool2d = { Kernel = kernel; Stride = stride; Padding = padding; Ceiling = false }
+
+    let ceiling (pool: Pool2d) = { pool with Ceiling = true }
 
 [<RequireQualifiedAccess>]
 module BatchNorm2d =
@@ -135,6 +182,9 @@ module Combinators =
     /// Branches added up.
     let sum (branches: Net list) = Net.Fork(Join.Sum, branches)
 
+    /// Branches multiplied with one another; one of `[C, 1, 1]` scales the channels of the others.
+    let product (branches: Net list) = Net.Fork(Join.Product, branches)
+
     /// `body` added to its own input.
     let residual body = sum [ body; identity ]
 
@@ -148,6 +198,18 @@ module Combinators =
 
     let batchNorm = Net.Layer Layer.BatchNorm2d
 
+    /// With PyTorch's default epsilon.
+    let groupNorm groups = Net.Layer(Layer.GroupNorm(groups, 1e-5))
+
+    /// With the epsilon of the published ConvNeXt.
+    let layerNorm = Net.Layer(Layer.LayerNorm2d 1e-6)
+
+    let layerScale initial = Net.Layer(Layer.LayerScale initial)
+
+    let dropout rate = Net.Layer(Layer.Dropout rate)
+
+    let stochasticDepth rate = Net.Layer(Layer.StochasticDepth rate)
+
     let activation kind = Net.Layer(Layer.Activation kind)
 
     let relu = activation Activation.Relu
@@ -155,6 +217,10 @@ module Combinators =
     let leakyRelu = activation Activation.LeakyRelu
 
     let gelu = activation Activation.Gelu
+
+    let silu = activation Activation.Silu
+
+    let sigmoid = activation Activation.Sigmoid
 
     let maxPoolWith (pool: Pool2d) = Net.Layer(Layer.MaxPool2d pool)
 

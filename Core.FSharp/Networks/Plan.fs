@@ -44,6 +44,15 @@ module Plan =
         match join, shapes with
         | _, [] -> Error ShapeProblem.NoBranches
         | Join.Sum, first :: rest -> if List.forall ((=) first) rest then Ok first else differ
+        | Join.Product, first :: _ ->
+            let whole = shapes |> List.maxBy Shape.elements
+
+            let fits shape =
+                match shape with
+                | Shape.Image(channels, 1, 1) -> channels = Shape.channels first && whole.IsImage
+                | shape -> shape = whole
+
+            if List.forall fits shapes then Ok whole else differ
         | Join.Concat, Shape.Image(_, height, width) :: _ ->
             all (function
                 | Shape.Image(channels, h, w) when h = height && w = width -> Some channels
@@ -189,6 +198,9 @@ module Plan =
         match layers plan |> List.map snd |> List.filter (fun layer -> not layer.Tensors.IsEmpty) |> List.tryLast with
         | Some { Layer = Layer.Linear _; Tensors = tensors } -> tensors
         | _ -> []
+
+    /// Whether training draws random numbers inside the network.
+    let isRandom plan = layers plan |> List.exists (fun (_, layer) -> (Layers.facts layer.Layer).Random)
 
     /// Numbers that are trained.
     let parameterCount plan = stateTensors plan |> List.filter _.IsParameter |> List.sumBy _.Elements

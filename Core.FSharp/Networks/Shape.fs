@@ -41,8 +41,14 @@ module Shape =
     /// Numbers in one example.
     let elements shape = dims shape |> Seq.map int64 |> volume
 
-    /// Length of one side after a window has slid over it, as PyTorch counts it (rounded down); 0 where the window
-    /// does not fit.
-    let slide kernel stride padding side =
-        let room = int64 side + 2L * int64 padding - int64 kernel
-        if room < 0L then 0L else room / int64 stride + 1L
+    /// Length of one side after a window of `extent` pixels has slid over it, as PyTorch counts it; 0 where the window
+    /// does not fit. With `ceiling` a last window that begins inside the side, or in front of it, counts as well.
+    let slide ceiling (extent: int64) stride padding side =
+        let room = int64 side + 2L * int64 padding - extent
+
+        if room < 0L then
+            0L
+        else
+            let whole = room / int64 stride + 1L
+            let more = ceiling && room % int64 stride <> 0L && whole * int64 stride < int64 side + int64 padding
+            if more then whole + 1L else whole

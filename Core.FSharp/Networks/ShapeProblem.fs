@@ -13,6 +13,9 @@ type ShapeProblem =
     | PoolPaddingTooLarge of kernel: int * padding: int
     | BranchesDiffer of Join * got: Shape list
     | NoBranches
+    /// Groups take the same number of channels each.
+    | NotInGroups of channels: int * groups: int
+    | OutOfRange of setting: string * value: float * range: string
     | BelowMinimum of setting: string * value: int * minimum: int
     /// More than 2³¹ - 1 numbers in one example, or in one tensor.
     | TooLarge of elements: int64
@@ -61,7 +64,11 @@ type ShapeError = {
                 match join with
                 | Join.Concat -> $"got branches of {shapes}, expected maps of one height and width, or vectors"
                 | Join.Sum -> $"got branches of {shapes}, expected all of one shape"
+                | Join.Product -> $"got branches of {shapes}, expected all of one shape, or of its channels × 1 × 1"
             | ShapeProblem.NoBranches -> "got no branch, expected at least one"
+            | ShapeProblem.NotInGroups(channels, groups) ->
+                $"got {channels} channels, expected a multiple of its {groups} groups"
+            | ShapeProblem.OutOfRange(setting, value, range) -> $"got {setting} {value}, expected {range}"
             | ShapeProblem.BelowMinimum(setting, value, minimum) ->
                 $"got {setting} {value}, expected at least {minimum}"
             | ShapeProblem.TooLarge elements -> $"got {elements} numbers in one tensor, expected fewer than 2^31"

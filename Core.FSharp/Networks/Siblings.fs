@@ -7,8 +7,7 @@ type internal Sibling = {
     /// That the convolution makes.
     Channels: int
     Conv: LayerPlan
-    Norm: LayerPlan
-    /// What the branch does behind the activation.
+    /// What the branch does behind the convolution, from the norm on.
     Rest: Plan list
 }
 
@@ -17,7 +16,6 @@ type internal Sibling = {
 type internal Family = {
     /// Whether the convolutions have a bias.
     Bias: bool
-    Activation: Activation
     Siblings: Sibling list
     /// The other branches with their places.
     Others: (int * Plan list) list
@@ -31,14 +29,8 @@ module internal Family =
     /// What siblings have in common, and the sibling that a branch is.
     let private front place branch =
         match branch with
-        | Conv(Pointwise { Height = 1; Width = 1 } & conv, layer) :: Norm norm :: Act activation :: rest ->
-            let sibling = {
-                Place = place
-                Channels = conv.Channels
-                Conv = layer
-                Norm = norm
-                Rest = rest
-            }
+        | Conv(Pointwise { Height = 1; Width = 1 } & conv, layer) :: (Norm _ :: Act activation :: _ as rest) ->
+            let sibling = { Place = place; Channels = conv.Channels; Conv = layer; Rest = rest }
 
             Some((conv.Bias, activation), sibling)
         | _ -> None
@@ -56,7 +48,7 @@ module internal Family =
         match kinds with
         | [] -> None
         | kinds ->
-            let (bias, activation) as kind, _ = List.maxBy snd kinds
+            let kind, _ = List.maxBy snd kinds
 
             let siblings = [
                 for front in fronts do
@@ -68,8 +60,7 @@ module internal Family =
             let taken = siblings |> List.map _.Place |> set
 
             Some {
-                Bias = bias
-                Activation = activation
+                Bias = fst kind
                 Siblings = siblings
                 Others = List.indexed branches |> List.filter (fun (place, _) -> not (taken.Contains place))
             }

@@ -25,7 +25,7 @@ module StoredNet =
         Layers.forms
         |> List.map (fun (shown, make) -> key shown, (shown, (Layers.facts shown).Settings |> List.map fst, make))
 
-    let private joins = [ "concat", Join.Concat; "sum", Join.Sum ]
+    let private joins = [ "concat", Join.Concat; "sum", Join.Sum; "product", Join.Product ]
 
     let rec private writeNet (json: Utf8JsonWriter) net =
         let within (key: string) write =
@@ -48,6 +48,7 @@ module StoredNet =
                 json.WriteNumberValue sides.Height
                 json.WriteNumberValue sides.Width
                 json.WriteEndArray()
+            | Setting.Number number -> json.WriteNumber(name, number)
             | Setting.Switch on -> json.WriteBoolean(name, on)
 
         match net with
@@ -111,6 +112,14 @@ module StoredNet =
         else
             wrong place "a whole number" json
 
+    let private number (place, json: JsonElement) =
+        let mutable number = 0.0
+
+        if json.ValueKind = JsonValueKind.Number && json.TryGetDouble &number && Double.IsFinite number then
+            number
+        else
+            wrong place "a number" json
+
     let private bool (place, json: JsonElement) =
         match json.ValueKind with
         | JsonValueKind.True -> true
@@ -132,7 +141,13 @@ module StoredNet =
     let private layer place settings (make: SettingReader -> Layer) json =
         let at = fields place settings json
 
-        make { Whole = at >> int; Sides = at >> sides; Switch = at >> bool }
+        make {
+            Whole = at >> int
+            Number = at >> number
+            Sides = at >> sides
+            Switch = at >> bool
+            Has = fun key -> fst (json.TryGetProperty key)
+        }
 
     let rec private readNet place (json: JsonElement) : Net =
         match json.ValueKind with

@@ -137,9 +137,10 @@ module Loop =
         gradient.zero_ () |> ignore
 
     /// Adds the gradient of the loss of a batch to what is gathered.
-    let private gather (recipe: Recipe) (network: TorchModule) (batch: Batch) : BatchMetrics =
+    let private gather (recipe: Recipe) (network: TorchModule) draws (batch: Batch) : BatchMetrics =
         use _ = torch.NewDisposeScope()
-        let pass = network.pass batch.Images
+        use generator: torch.Generator | null = draws ()
+        let pass = network.pass (batch.Images, generator)
         let loss = Objective.loss recipe.Objective pass.Output batch.Labels
         loss.backward ()
         pass.Backward()
@@ -159,7 +160,17 @@ module Loop =
 
         let gradient = network.Weights.Grad
         clear gradient
-        let metrics = [ for batch in batches -> gather recipe network batch ]
+        // Layers that are random in training: their numbers follow from the step's place in the run as well.
+        let isRandom = Plan.isRandom network.Plan
+
+        let drawsOf place () : torch.Generator | null =
+            if isRandom then
+                Randomness.generator recipe.Seed Purpose.Noise state.Epoch (state.Batch * recipe.Accumulate + place)
+            else
+                null
+
+        let metrics = [ for place, batch in Seq.indexed batches -> gather recipe network (drawsOf place) batch ]
+
         // What TorchSharp leaves to the garbage collector are a few bytes each, of which the collector thinks it has time. They
         // lie between the large tensors and keep the allocator from joining what is free.
         GC.Collect 0

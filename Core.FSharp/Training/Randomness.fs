@@ -8,6 +8,8 @@ open TorchSharp
 type Purpose =
     | Shuffle
     | Augment
+    /// Layers that are random in training.
+    | Noise
 
 /// Generators named by what they are for. The numbers of a step follow from the run's seed and the step's place in
 /// the run alone: a run that is taken up again in the middle draws what it would have drawn.
@@ -28,6 +30,7 @@ module Randomness =
             match purpose with
             | Purpose.Shuffle -> 1UL
             | Purpose.Augment -> 2UL
+            | Purpose.Noise -> 3UL
 
         [ purpose; uint64 epoch; uint64 batch ]
         |> List.fold (fun state word -> mix (state + golden * (word + 1UL))) (mix (uint64 seed + golden))

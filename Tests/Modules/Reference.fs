@@ -48,15 +48,27 @@ let byOperations: Evaluation =
         match layer, tensors with
         | Layer.Conv2d conv, weight :: bias ->
             let bias = List.tryHead bias |> Option.toObj
-            F.conv2d (x, weight, bias, sides conv.Stride, sides conv.Padding, pair 1, 1L)
+            F.conv2d (x, weight, bias, sides conv.Stride, sides conv.Padding, sides conv.Dilation, int64 conv.Groups)
         | Layer.BatchNorm2d, [ weight; bias; mean; var; _ ] ->
             F.batch_norm (x, mean.clone (), var.clone (), weight, bias, training, 0.1, 1e-5)
         | Layer.Activation Activation.Relu, _ -> x.relu ()
         | Layer.Activation Activation.LeakyRelu, _ -> F.leaky_relu (x, 0.01)
         | Layer.Activation Activation.Tanh, _ -> x.tanh ()
         | Layer.Activation Activation.Gelu, _ -> F.gelu x
-        | Layer.MaxPool2d pool, _ -> F.max_pool2d (x, pair pool.Kernel, pair pool.Stride, pair pool.Padding)
-        | Layer.AvgPool2d pool, _ -> F.avg_pool2d (x, pair pool.Kernel, pair pool.Stride, pair pool.Padding)
+        | Layer.Activation Activation.Silu, _ -> F.silu x
+        | Layer.Activation Activation.Sigmoid, _ -> x.sigmoid ()
+        | Layer.Activation Activation.Hardswish, _ -> F.hardswish x
+        | Layer.Activation Activation.Hardsigmoid, _ -> F.hardsigmoid x
+        | Layer.Activation Activation.Relu6, _ -> F.relu6 x
+        | Layer.GroupNorm(groups, epsilon), [ weight; bias ] -> F.group_norm (x, int64 groups, weight, bias, epsilon)
+        | Layer.LayerNorm2d epsilon, [ weight; bias ] ->
+            F.layer_norm(x.permute (0L, 2L, 3L, 1L), [| x.shape[1] |], weight, bias, epsilon).permute(0L, 3L, 1L, 2L)
+        | Layer.LayerScale _, [ scale ] -> x * scale
+        | (Layer.Dropout 0.0 | Layer.StochasticDepth 0.0), _ -> x
+        | Layer.MaxPool2d pool, _ ->
+            F.max_pool2d (x, pair pool.Kernel, pair pool.Stride, pair pool.Padding, pair 1, pool.Ceiling)
+        | Layer.AvgPool2d pool, _ ->
+            F.avg_pool2d (x, pair pool.Kernel, pair pool.Stride, pair pool.Padding, pool.Ceiling)
         | Layer.AdaptiveAvgPool2d, _ -> F.adaptive_avg_pool2d (x, pair 1)
         | Layer.Flatten, _ -> x.flatten (1L, -1L)
         | Layer.Linear _, weight :: bias -> F.linear (x, weight, List.tryHead bias |> Option.toObj)
@@ -70,26 +82,46 @@ let byDefinition: Evaluation =
             // Every window as a column, then one product.
             let pair (sides: Sides) = struct (int64 sides.Height, int64 sides.Width)
 
-            let columns =
+            let columns (x: Tensor) =
                 F.unfold (
                     x,
                     pair conv.Kernel,
+                    dilation = Nullable(pair conv.Dilation),
                     padding = Nullable(pair conv.Padding),
                     stride = Nullable(pair conv.Stride)
                 )
 
             let side (length: int64) (of': Sides -> int) =
-                (length + 2L * int64 (of' conv.Padding) - int64 (of' conv.Kernel)) / int64 (of' conv.Stride) + 1L
+                let extent = int64 (of' conv.Dilation * (of' conv.Kernel - 1) + 1)
+                (length + 2L * int64 (of' conv.Padding) - extent) / int64 (of' conv.Stride) + 1L
+
+            let groups = int64 conv.Groups
 
             let out =
-                weight
-                    .flatten(1L)
-                    .matmul(columns)
-                    .view(x.shape[0], -1L, side x.shape[2] _.Height, side x.shape[3] _.Width)
+                Array.map2
+                    (fun (weight: Tensor) (x: Tensor) -> weight.flatten(1L).matmul(columns x))
+                    (weight.chunk (groups, 0L))
+                    (x.chunk (groups, 1L))
+                |> fun parts -> torch.cat (parts, 1L)
+                |> _.view(x.shape[0], -1L, side x.shape[2] _.Height, side x.shape[3] _.Width)
 
             match bias with
             | [ bias ] -> out + bias.view (1L, -1L, 1L, 1L)
             | _ -> out
+        | Layer.GroupNorm(groups, epsilon), [ weight; bias ] ->
+            let grouped = x.view (x.shape[0], int64 groups, -1L)
+            let mean = grouped.mean ([| 2L |], true)
+            let var = (grouped - mean).square().mean([| 2L |], true)
+            let normed = ((grouped - mean) / (var + epsilon.ToScalar()).sqrt()).view x.shape
+            let spread (it: Tensor) = it.view (Array.init (int (x.dim ())) (fun place -> if place = 1 then -1L else 1L))
+            normed * spread weight + spread bias
+        | Layer.LayerNorm2d epsilon, [ weight; bias ] ->
+            let mean = x.mean ([| 1L |], true)
+            let var = (x - mean).square().mean([| 1L |], true)
+            let spread (it: Tensor) = it.view (1L, -1L, 1L, 1L)
+            (x - mean) / (var + epsilon.ToScalar()).sqrt() * spread weight + spread bias
+        | Layer.LayerScale _, [ scale ] -> x * scale
+        | (Layer.Dropout 0.0 | Layer.StochasticDepth 0.0), _ -> x
         | Layer.BatchNorm2d, [ weight; bias; mean; var; _ ] ->
             let spread (x: Tensor) = x.view (1L, -1L, 1L, 1L)
 
@@ -106,8 +138,17 @@ let byDefinition: Evaluation =
         | Layer.Activation Activation.Tanh, _ -> torch.tanh x
         | Layer.Activation Activation.Gelu, _ ->
             x * 0.5.ToScalar() * (torch.erf (x * (1.0 / sqrt 2.0).ToScalar()) + 1.0.ToScalar())
-        | Layer.MaxPool2d pool, _ -> F.max_pool2d (x, pair pool.Kernel, pair pool.Stride, pair pool.Padding)
-        | Layer.AvgPool2d pool, _ -> F.avg_pool2d (x, pair pool.Kernel, pair pool.Stride, pair pool.Padding)
+        | Layer.Activation Activation.Silu, _ -> x / (torch.exp (-x) + 1.0.ToScalar())
+        | Layer.Activation Activation.Sigmoid, _ -> torch.pow (torch.exp (-x) + 1.0.ToScalar(), (-1.0).ToScalar())
+        | Layer.Activation Activation.Hardswish, _ ->
+            x * (x + 3.0.ToScalar()).clamp(0.0.ToScalar(), 6.0.ToScalar()) / 6.0.ToScalar()
+        | Layer.Activation Activation.Hardsigmoid, _ ->
+            (x + 3.0.ToScalar()).clamp(0.0.ToScalar(), 6.0.ToScalar()) / 6.0.ToScalar()
+        | Layer.Activation Activation.Relu6, _ -> x.clamp (0.0.ToScalar(), 6.0.ToScalar())
+        | Layer.MaxPool2d pool, _ ->
+            F.max_pool2d (x, pair pool.Kernel, pair pool.Stride, pair pool.Padding, pair 1, pool.Ceiling)
+        | Layer.AvgPool2d pool, _ ->
+            F.avg_pool2d (x, pair pool.Kernel, pair pool.Stride, pair pool.Padding, pool.Ceiling)
         | Layer.AdaptiveAvgPool2d, _ -> x.mean ([| 2L; 3L |], true)
         | Layer.Flatten, _ -> x.reshape (x.shape[0], -1L)
         | Layer.Linear _, weight :: bias ->
@@ -128,6 +169,7 @@ let rec private walk (evaluation: Evaluation) (state: Dictionary<string, Tensor>
         match join with
         | Join.Concat -> torch.cat (Array.ofList outs, 1L)
         | Join.Sum -> outs |> List.reduce (fun a b -> a + b)
+        | Join.Product -> outs |> List.reduce (fun a b -> a * b)
 
 /// Output, and gradients of the input and of the parameters, of the sum of the output times `direction`. The module
 /// is left alone.

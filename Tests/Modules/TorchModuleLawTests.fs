@@ -16,6 +16,8 @@ let rec smooth net =
     match net with
     | Net.Layer(Layer.Activation Activation.Relu) -> gelu
     | Net.Layer(Layer.Activation Activation.LeakyRelu) -> activation Activation.Tanh
+    | Net.Layer(Layer.Activation(Activation.Hardswish | Activation.Relu6)) -> silu
+    | Net.Layer(Layer.Activation Activation.Hardsigmoid) -> sigmoid
     | Net.Layer(Layer.MaxPool2d pool) -> avgPoolWith pool
     | Net.Layer _ -> net
     | Net.Chain nets -> Net.Chain(List.map smooth nets)

@@ -11,41 +11,15 @@ open Hybrid.Tests.Networks.Nets
 let private number =
     Gen.frequency [ 8, Gen.choose (0, 9); 1, Gen.elements [ -1; -7; Int32.MinValue; Int32.MaxValue ] ]
 
-let private sides =
-    Gen.frequency [
-        3, Gen.map Sides.square number
-        1, Gen.map2 (fun height width -> { Height = height; Width = width }) number number
-    ]
+let private real =
+    Gen.frequency [ 8, Gen.elements [ 0.0; 1e-5; 0.1; 0.5; 1.0 ]; 1, Gen.elements [ -1.0; 1e308; Double.Epsilon ] ]
 
-let private anyPool =
-    Gen.map3 (fun kernel stride padding -> (Pool2d.square kernel stride padding)) number number number
-
+/// Of every sort that the union has, so that none is forgotten.
 let private anyLayer =
-    Gen.oneof [
-        gen {
-            let! channels = number
-            let! kernel = sides
-            let! stride = sides
-            let! padding = sides
-            let! bias = coin
-
-            return
-                Layer.Conv2d {
-                    Channels = channels
-                    Kernel = kernel
-                    Stride = stride
-                    Padding = padding
-                    Bias = bias
-                }
-        }
-        Gen.constant Layer.BatchNorm2d
-        Gen.elements activations |> Gen.map Layer.Activation
-        Gen.map Layer.MaxPool2d anyPool
-        Gen.map Layer.AvgPool2d anyPool
-        Gen.constant Layer.AdaptiveAvgPool2d
-        Gen.constant Layer.Flatten
-        Gen.map2 (fun features bias -> Layer.Linear(features, bias)) number coin
-    ]
+    ArbMap.defaults
+    |> ArbMap.mergeArb (Arb.fromGen number)
+    |> ArbMap.mergeArb (Arb.fromGen real)
+    |> ArbMap.generate<Layer>
 
 let private segment =
     Gen.frequency [
@@ -64,7 +38,7 @@ let rec private anyNet depth =
         Gen.frequency [
             3, layer
             2, Gen.map Net.Chain members
-            1, Gen.map2 (fun join nets -> Net.Fork(join, nets)) (Gen.elements [ Join.Concat; Join.Sum ]) members
+            1, Gen.map2 (fun join nets -> Net.Fork(join, nets)) (ArbMap.generate<Join> ArbMap.defaults) members
             1, Gen.map2 (fun segment net -> Net.Named(segment, net)) segment (anyNet (depth - 1))
         ]
 

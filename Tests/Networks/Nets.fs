@@ -32,9 +32,51 @@ let private slid kernel stride padding side =
     |> Seq.takeWhile (fun start -> start + kernel <= side + 2 * padding)
     |> Seq.length
 
+/// A random layer that draws nothing: what it gives can be worked out a second time.
+let private still layer =
+    match layer with
+    | Layer.Dropout _ -> Layer.Dropout 0.0
+    | Layer.StochasticDepth _ -> Layer.StochasticDepth 0.0
+    | layer -> layer
+
+/// Layers of every sort that the union has, with small numbers.
+let private smallLayers =
+    lazy
+        (ArbMap.defaults
+         |> ArbMap.mergeArb (Arb.fromGen (Gen.choose (0, 4)))
+         |> ArbMap.mergeArb (Arb.fromGen (Gen.elements [ 1e-5; 0.1; 0.5 ]))
+         |> ArbMap.generate<Layer>
+         |> Gen.sampleWithSeed (Rnd 7UL) 50 20_000
+         |> Array.map still
+         |> Array.distinct)
+
+/// Those that keep height and width of maps of so many channels, by sort, each with the channels that it gives.
+let private keepingLayers =
+    let found channels =
+        let outs layer =
+            let on height width = (Layers.facts layer).On(Shape.Image(channels, height, width)) |> Result.map _.Out
+
+            match on 1 1, on 4 9 with
+            | Ok(Shape.Image(outs, 1, 1)), Ok(Shape.Image(_, 4, 9)) -> Some(layer, outs)
+            | _ -> None
+
+        smallLayers.Value |> Array.choose outs |> Array.groupBy (fst >> Layers.name)
+
+    let known =
+        System.Collections.Concurrent.ConcurrentDictionary<int, (string * (Layer * int) array) array>()
+
+    fun channels -> known.GetOrAdd(channels, found)
+
+/// A layer of any sort that the union has, as long as it keeps height and width of maps of any size.
+let private anyKeeping channels =
+    Gen.elements (keepingLayers channels)
+    |> Gen.bind (snd >> Gen.elements)
+    |> Gen.map (fun (layer, outs) -> Net.Layer layer, outs)
+
 /// A layer that keeps height and width, and its channels.
 let keeping channels =
     Gen.frequency [
+        4, anyKeeping channels
         3,
         gen {
             let! outs = Gen.choose (1, 16)
@@ -72,6 +114,17 @@ let private halving channels =
 /// A layer of any size that fits.
 let private shrinking (channels, height, width) =
     gen {
+        let! ceiling = coin
+        let! dilation = Gen.choose (1, 2)
+
+        let! groups =
+            Gen.elements [
+                for groups in 1..channels do
+                    if channels % groups = 0 then
+                        groups
+            ]
+
+        let! each = Gen.choose (1, 4)
         let! kernel = Gen.choose (1, min 5 (min height width))
         let! stride = Gen.choose (1, 3)
         let! padding = Gen.choose (0, kernel / 2)
@@ -81,19 +134,37 @@ let private shrinking (channels, height, width) =
         let! outs = Gen.choose (1, 16)
         let! bias = coin
         let side = slid kernel stride padding
+        let pool = { Pool2d.square kernel stride padding with Ceiling = ceiling }
+
+        let pooled length =
+            if ceiling then
+                // Windows that begin inside the side, or in front of it.
+                Seq.initInfinite (fun i -> i * stride)
+                |> Seq.takeWhile (fun start ->
+                    start < length + padding && start < length + 2 * padding - kernel + stride)
+                |> Seq.length
+            else
+                side length
+
+        let spread = dilation * (kernel - 1) + 1
+        let fits = spread <= height + 2 * padding
 
         return!
             Gen.elements [
                 convWith {
-                    Channels = outs
+                    Channels = groups * each
                     Kernel = { Height = kernel; Width = across }
                     Stride = { Height = stride; Width = step }
                     Padding = { Height = padding; Width = margin }
+                    Dilation = { Height = (if fits then dilation else 1); Width = 1 }
+                    Groups = groups
                     Bias = bias
                 },
-                (outs, side height, slid across step margin width)
-                maxPoolWith (Pool2d.square kernel stride padding), (channels, side height, side width)
-                avgPoolWith (Pool2d.square kernel stride padding), (channels, side height, side width)
+                (groups * each,
+                 slid (if fits then spread else kernel) stride padding height,
+                 slid across step margin width)
+                maxPoolWith pool, (channels, pooled height, pooled width)
+                avgPoolWith pool, (channels, pooled height, pooled width)
             ]
     }
 
@@ -147,6 +218,7 @@ and private joinOf (branch: Gen<Net * int>) =
             Gen.elements [
                 concat (List.map fst branches), List.sumBy snd branches
                 sum (branches |> List.map (fun (net, _) -> net >>> conv1x1 summed)), summed
+                product (branches |> List.map (fun (net, _) -> net >>> conv1x1 summed)), summed
             ]
     }
 
@@ -157,7 +229,12 @@ and private residualOf depth channels =
         let! body, _ = stringOf depth channels
 
         let! join =
-            Gen.elements [ residual; (fun body -> sum [ identity; body ]); (fun body -> sum [ body; body; relu ]) ]
+            Gen.elements [
+                residual
+                (fun body -> sum [ identity; body ])
+                (fun body -> sum [ body; body; relu ])
+                (fun body -> product [ identity; body >>> globalAvgPool >>> sigmoid ])
+            ]
 
         return join (body >>> conv1x1 channels), channels
     }

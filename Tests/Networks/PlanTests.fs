@@ -60,6 +60,8 @@ let private mistakes =
                 Kernel = Sides.square 3
                 Stride = Sides.square 0
                 Padding = Sides.square -1
+                Dilation = Sides.square 1
+                Groups = 1
                 Bias = true
             })
             [

@@ -111,7 +111,7 @@ let tests =
         refused "branches that are no array" """{"sum":"relu"}""" [ "$.sum"; "expected an array, got \"relu\"" ]
         refused "settings that are no object" """{"conv2d":3}""" [
             "$.conv2d"
-            "channels, kernel, stride, padding, bias"
+            "channels, kernel, stride, padding, dilation, groups, bias"
         ]
         refused "two forms in one object" """{"sum":[],"concat":[]}""" [ "expected an object with one key" ]
         refused "an empty object" "[{}]" [ "$[0]"; "expected an object with one key" ]

@@ -208,4 +208,72 @@ let private freezing =
                 "refused"
     ]
 
-let tests = testList "step" [ clipping; accumulating; averaging; freezing ]
+/// A network that leaves out numbers and examples at random.
+let private noisy = {
+    tiny with
+        Net =
+            sequential [
+                conv 4
+                relu
+                residual (name "body" (conv 4 >>> stochasticDepth 0.5))
+                globalAvgPool
+                flatten
+                dropout 0.4
+                linear 10
+            ]
+}
+
+let private noise =
+    testList "layers that are random in training" [
+        // In float64 by autograd and in float32 by the way back of its own.
+        for placement in [ double; Placement.cpu ] do
+            let images = { feed 5 data with Placement = placement }
+            let recipe = { recipe with BatchSize = 5; Accumulate = 2 }
+
+            let batches epoch = Batch.epoch images recipe.Seed false false epoch 0 |> List.ofSeq
+
+            let stepped seed epoch (state: TrainingState -> TrainingState) =
+                use _ = torch.NewDisposeScope()
+                use network = build placement 1 input noisy
+                let start = Loop.start recipe network 2
+                let next, _ = Loop.step { recipe with Seed = seed } network (state start) (batches epoch)
+                (next :> System.IDisposable).Dispose()
+                numbers network.Weights.Flat
+
+            test $"numbers follow from the step's place in the run, {placement.DType}" {
+                let once = stepped 1L 0 id
+                // Whatever libtorch's own generator is at.
+                torch.rand(7L).Dispose()
+                Expect.equal (stepped 1L 0 id) once "the same again"
+                Expect.notEqual (stepped 1L 0 (fun state -> { state with Batch = 1 })) once "another step"
+                Expect.notEqual (stepped 1L 0 (fun state -> { state with Epoch = 1 })) once "another epoch"
+                Expect.notEqual (stepped 2L 0 id) once "another seed"
+            }
+
+            test $"evaluation draws nothing, {placement.DType}" {
+                use _ = torch.NewDisposeScope()
+                use network = build placement 1 input noisy
+                network.eval ()
+                let x = (List.head (batches 0)).Images
+                Expect.equal (numbers (network.forward x)) (numbers (network.forward x)) "the same numbers"
+            }
+
+        test "what is left grows so that the mean stays, and examples go whole" {
+            use _ = torch.NewDisposeScope()
+            use draws = generator 3
+            let plan = Hybrid.Tests.Networks.Nets.planOf (Shape.Image(2, 3, 3)) (stochasticDepth 0.25)
+            use network = new TorchModule(new Weights(plan, double))
+            network.train true
+            let out = (network.pass (torch.ones ([| 4000L; 2L; 3L; 3L |], dtype = float64), draws)).Output
+            let means = numbers (out.mean [| 1L; 2L; 3L |])
+
+            Expect.equal
+                (means |> Array.map (fun it -> System.Math.Round(it, 9)) |> set)
+                (set [ 0.0; 1.333333333 ])
+                "all or nothing"
+
+            Expect.isLessThan (abs (Array.average means - 1.0)) 0.03 "the mean"
+        }
+    ]
+
+let tests = testList "step" [ clipping; accumulating; averaging; freezing; noise ]

@@ -4,8 +4,6 @@ module Hybrid.Tests.Training.TorchReferenceTests
 
 open Hybrid.Tests
 open System
-open System.Diagnostics
-open System.IO
 open System.Security.Cryptography
 open System.Text
 open System.Text.Json.Nodes
@@ -171,51 +169,13 @@ let private request (case: Case) =
             | None -> ()
     ]
 
-/// Runs a program to its end; nothing where it cannot be started or fails.
-let private output (program: string) (arguments: string list) (input: string) =
-    try
-        let start =
-            ProcessStartInfo(
-                program,
-                arguments,
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true
-            )
-
-        use work = Process.Start start
-        let errors = work.StandardError.ReadToEndAsync()
-        work.StandardInput.Write input
-        work.StandardInput.Close()
-        let text = work.StandardOutput.ReadToEnd()
-        work.WaitForExit()
-        if work.ExitCode = 0 then Ok text else Error errors.Result
-    with error ->
-        Error error.Message
-
-/// The first Python on the path that has PyTorch.
-let private python =
-    lazy
-        (let folders = (string (Environment.GetEnvironmentVariable "PATH")).Split Path.PathSeparator
-
-         folders
-         |> Seq.map (fun folder -> Path.Combine(folder, "python3"))
-         |> Seq.filter File.Exists
-         |> Seq.tryFind (fun program -> (output program [ "-c"; "import torch" ] "").IsOk))
-
-let private script = lazy Checkout.path [ "Tests"; "Training"; "torch_reference.py" ]
-
 /// All answers at once: to start PyTorch takes longer than to run it.
 let private answers =
     lazy
-        (match python.Value with
-         | None -> None
-         | Some program ->
-             let requests = JsonArray [| for case in cases -> request case :> JsonNode |]
+        (let requests = JsonArray [| for case in cases -> request case :> JsonNode |]
 
-             match output program [ script.Value ] (requests.ToJsonString()) with
-             | Ok text -> Some(JsonNode.Parse text)
-             | Error problem -> failtest problem)
+         PyTorch.run [ "Tests"; "Training"; "torch_reference.py" ] (requests.ToJsonString())
+         |> Option.map JsonNode.Parse)
 
 /// As the script computes it: every key, then its numbers as float32.
 let private checksum (network: TorchModule) =
