@@ -48,13 +48,17 @@ module private Answers =
 [<AbstractClass; Sealed>]
 type CommandLine =
     /// What `--threads` takes at most.
-    static member MostThreads: int = Value.mostThreads
+    static member MostThreads: int = MachineOptions.mostThreads
 
-    /// What a command line, without the program's name, asks for. `home` is the folder that `~` stands for.
-    static member Read(arguments: string array, home: string) : Request = Parse.commandLine home arguments
+    /// What a command line, without the program's name, asks for.
+    static member Read(arguments: string array, surroundings: Surroundings) : Request =
+        Parse.commandLine surroundings arguments
 
-    /// The same where `~` stands for nothing.
-    static member Read(arguments: string array) : Request = CommandLine.Read(arguments, "")
+    /// The same where `~` stands for nothing and no file is read.
+    static member Read(arguments: string array) : Request =
+        let refuse file = raise (WrongRequestException $"--config {file}: no file of options is read here")
+
+        CommandLine.Read(arguments, { Home = ""; ReadSettings = refuse })
 
     /// The run that a command line from a run's folder describes, computed on `machine`; throws where it holds what a
     /// file has no say in.
@@ -67,10 +71,8 @@ type CommandLine =
 type Models =
     /// A model of the zoo for a number of classes. Hyperparameters that are given win.
     static member Find(request: ModelRequest, classes: int) : Model =
-        let name = if request.Name = "" then "ResNet" else request.Name
-        let given = [ for struct (key, value) in request.Hparams -> key, value ]
         let own = if classes > 0 then [ "num_classes", string classes ] else []
-        Catalogue.find name (own @ given) |> orThrow
+        ModelOptions.find own request |> orThrow
 
     /// The model that a checkpoint's hyperparameters describe.
     static member Restore(stored: JsonObject, request: ModelRequest) : Model =
@@ -156,13 +158,13 @@ type Training =
     /// Whether float32 convolutions of 3×3 are Hybrid's own in training on this CPU, which needs vectors of 512 bits.
     static member OwnConvolutions: bool = Winograd.isFast
 
-    /// The recipe of a model on some data, with what the command line changes in it.
-    static member Recipe(source: DataSource, model: Model, changes: RecipeChanges) : Recipe =
-        RecipeChanges.apply source model changes |> orThrow
+    /// The recipe of a model as a request has it: on its data, with what its options change.
+    static member Recipe(request: TrainRequest, model: Model) : Recipe =
+        TrainVerb.recipe request model |> Result.mapError (String.concat "\n") |> orThrow
 
     /// What that recipe has otherwise than its user may think, in sentences.
-    static member Remarks(source: DataSource, model: Model, changes: RecipeChanges, recipe: Recipe) : string array =
-        RecipeChanges.remarks source model changes recipe |> Array.ofList
+    static member Remarks(request: TrainRequest, model: Model, recipe: Recipe) : string array =
+        RecipeOptions.remarks request.Data.Source model request.Settings recipe |> Array.ofList
 
     /// A run over `train`, validated after each epoch on `validation` unless that is empty.
     static member Fit
@@ -333,11 +335,7 @@ type Requests =
     static member Named(name: string) : ModelRequest = { Name = name; Hparams = [||]; Weights = "" }
 
     /// The same request for another model.
-    static member WithModel(request: TrainRequest, name: string) : TrainRequest = {
-        request with
-            Model = { Name = name; Hparams = [||]; Weights = "" }
-            Arguments = [| yield! request.Arguments; "--model"; name |]
-    }
+    static member WithModel(request: TrainRequest, name: string) : TrainRequest = Found.model name request
 
     /// The same request with a batch size that suits so many images, where it names none and they are the user's own.
     static member Fitted(request: TrainRequest, images: int) : TrainRequest = Found.fit images request

@@ -15,7 +15,7 @@ try
 {
     here = Environment.CurrentDirectory;
     GivenText.Check(args, here);
-    return CommandLine.Read(Asked(args), Environment.GetEnvironmentVariable("HOME") ?? "") switch
+    return CommandLine.Read(Asked(args), SettingsFile.Surroundings) switch
     {
         Request.Train it => TrainCommand.Run(it.Item),
         Request.Resume it => TrainCommand.Resume(it.Item),

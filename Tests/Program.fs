@@ -61,6 +61,7 @@ let private inside = [
     Data.ImageFolderTests.tests
     Data.FolderLayoutTests.tests
     Commands.RecipeOptionTests.tests
+    Commands.OptionTests.tests
     Report.HtmlTests.tests
     Report.RunReportTests.tests
     Report.ComparisonReportTests.tests

@@ -1,36 +1,34 @@
 namespace Hybrid.Command
 
-open System.Globalization
+open Hybrid
 
-/// Numbers that are looked for before a run. Once found they are written into the request and into its command line, so
-/// that a run that is taken up again has them without looking again.
+/// Numbers that are looked for before a run. Once found they are options like those that were given, so that a run that
+/// is taken up again has them without looking again.
 [<RequireQualifiedAccess>]
-module Found =
+module internal Found =
 
-    /// What a number is looked for in needs to be settled before.
-    let check rateGiven trial (request: TrainRequest) =
-        if request.FindRate && rateGiven then
-            Error "--find-lr looks for the learning rate: leave --lr out"
-        elif trial && (request.FindRate || request.FindBatchSize) then
-            Error "--fast-dev-run and --overfit-batches are over before anything is found: name --batch-size and --lr"
-        else
-            Ok request
-
-    /// Puts other words in the place of an option and of what belongs to it.
-    let private replace (option: string) count (words: string list) (arguments: string array) =
-        match System.Array.IndexOf(arguments, option) with
-        | -1 -> arguments
-        | at -> [| yield! Array.take at arguments; yield! words; yield! Array.skip (at + count) arguments |]
+    /// The same request with an option as if it had been given so.
+    let private set name text (request: TrainRequest) = {
+        request with
+            Settings = GivenOption.set name text request.Settings
+    }
 
     let batchSize (size: int) (request: TrainRequest) =
-        let option = "--batch-size"
+        set "batch-size" (string size) { request with FindBatchSize = false }
 
-        {
-            request with
-                FindBatchSize = false
-                Changes = { request.Changes with BatchSize = Some size }
-                Arguments = request.Arguments |> replace option 2 [ option; string size ]
-        }
+    let rate (rate: float) (request: TrainRequest) = {
+        request with
+            FindRate = false
+            Settings = request.Settings |> GivenOption.remove "find-lr" |> GivenOption.set "lr" (Value.ofNumber rate)
+    }
+
+    /// The same data, which lies elsewhere now.
+    let moved (text: string) source (request: TrainRequest) =
+        set "data" text { request with Data = { request.Data with Source = source } }
+
+    /// The same training of another model.
+    let model name (request: TrainRequest) =
+        set "model" name { request with Model = { Name = name; Hparams = [||]; Weights = "" } }
 
     /// Batches that an epoch is of at least, where the images allow it.
     let private leastBatches = 10
@@ -41,67 +39,20 @@ module Found =
     /// A folder of one's own may be so small that a batch of the usual size leaves out much of every epoch: it gets a
     /// smaller one, and the last one is kept unless it is a single image, which batch norms cannot bear.
     let fit images (request: TrainRequest) =
-        let trial =
-            request.FastDevRun
-            || request.Arguments |> Array.exists (fun word -> word.StartsWith "--overfit-batches")
+        let usual = Recipe.plain.BatchSize
 
-        match request.Data.Source, request.Changes.BatchSize with
-        | DataSource.Folder _, None when not request.FindBatchSize ->
-            let usual = Hybrid.Recipe.plain.BatchSize
-            let mutable size = usual
-
-            // A trial counts batches: it gets the largest that there is.
-            while not trial && size > leastSize && leastBatches * size > images do
-                size <- size / 2
-
-            let size = min size (max images 1)
-
-            if size = usual then
-                request
+        let rec halved size =
+            if size > leastSize && leastBatches * size > images then
+                halved (size / 2)
             else
-                let keep = images % size <> 1
+                size
 
-                {
-                    request with
-                        Changes = {
-                            request.Changes with
-                                BatchSize = Some size
-                                KeepLast = request.Changes.KeepLast || keep
-                        }
-                        Arguments =
-                            if request.Arguments.Length = 0 then
-                                [||]
-                            else
-                                [|
-                                    yield! request.Arguments
-                                    "--batch-size"
-                                    string size
-                                    if keep && not request.Changes.KeepLast then
-                                        "--no-drop-last"
-                                |]
-                }
+        // A trial counts batches: it gets the largest that there is.
+        let trial = request.FastDevRun || GivenOption.has "overfit-batches" request.Settings
+        let size = min (if trial then usual else halved usual) (max images 1)
+
+        match request.Data.Source with
+        | DataSource.Folder _ when size <> usual && not (GivenOption.has "batch-size" request.Settings) ->
+            let sized = batchSize size request
+            if images % size <> 1 then set "no-drop-last" "true" sized else sized
         | _ -> request
-
-    /// The same data, which lies elsewhere now.
-    let moved (text: string) source (request: TrainRequest) =
-        let option = "--data"
-
-        {
-            request with
-                Data = { request.Data with Source = source }
-                Arguments =
-                    if Array.contains option request.Arguments then
-                        request.Arguments |> replace option 2 [ option; text ]
-                    else
-                        [| yield! request.Arguments; option; text |]
-        }
-
-    let rate (rate: float) (request: TrainRequest) =
-        let text = rate.ToString("R", CultureInfo.InvariantCulture)
-
-        {
-            request with
-                FindRate = false
-                Changes = { request.Changes with LearningRate = Some rate }
-                Arguments = request.Arguments |> replace "--find-lr" 1 [ "--lr"; text ]
-        }

@@ -1,156 +1,208 @@
 namespace Hybrid.Command
 
 open System
-open Argu
 open Hybrid
 
 /// From the command line to a request.
 [<RequireQualifiedAccess>]
-module Parse =
-
-    let private answer verb make (result: Result<'a, string>) =
-        match result with
-        | Ok request -> make request
-        | Error message -> Request.Wrong $"{message}\nSee 'hybrid {verb} --help'."
-
-    let private parser =
-        lazy
-            ArgumentParser.Create<Verb>(
-                programName = "hybrid",
-                helpTextMessage = "Trains, evaluates and exports convolutional image classifiers.",
-                usageStringCharacterWidth = 100,
-                checkStructure = false
-            )
-
-    /// Names of the verbs, or of a verb's options.
-    let private names (verb: string option) : string list =
-        let parser = parser.Value
-
-        let cases =
-            match verb with
-            | None -> parser.GetArgumentCases()
-            | Some verb ->
-                parser.GetSubCommandParsers()
-                |> List.filter (fun sub ->
-                    sub.ParentInfo |> Option.exists (fun info -> List.contains verb info.CommandLineNames.Value))
-                |> List.collect (fun sub -> sub.GetArgumentCases())
-
-        cases |> List.collect (fun case -> case.CommandLineNames.Value)
-
-    /// The first line of Argu's message, which pages of usage follow, with the word that was probably meant.
-    let private explain (arguments: string array) (message: string) =
-        let first = message.Split '\n' |> Array.head
-        let problem = first.Replace("ERROR: ", "").TrimEnd([| ' '; '.'; '\r' |])
-        let verb = Array.tryHead arguments |> Option.filter (fun word -> List.contains word (names None))
-
-        let hint =
-            match problem.Split '\'' with
-            | [| before; given; _ |] when before.Contains "unrecognized" ->
-                Suggest.nearest (names verb) given |> Option.map (fun word -> $"; did you mean {word}?")
-            | _ -> None
-
-        let help =
-            match verb with
-            | Some verb -> $"hybrid {verb} --help"
-            | None -> "hybrid --help"
-
-        $"{problem}{Option.defaultValue String.Empty hint}\nSee '{help}'."
-
-    let private request (verb: Verb) =
-        match verb with
-        | Verb.Train args ->
-            match args.TryGetResult TrainArgument.Resume with
-            | Some run -> TrainOptions.resume args run |> answer "train" Request.Resume
-            | None -> TrainOptions.train args |> answer "train" Request.Train
-        | Verb.Test args -> CheckpointOptions.test args |> answer "test" Request.Test
-        | Verb.Predict args -> CheckpointOptions.predict args |> answer "predict" Request.Predict
-        | Verb.Summary args -> CheckpointOptions.summary args |> answer "summary" Request.Summary
-        | Verb.Export args -> CheckpointOptions.export args |> answer "export" Request.Export
-        | Verb.Compare args -> TrainOptions.compare args |> answer "compare" Request.Compare
-        | Verb.Bench args -> MachineOptions.bench args |> answer "bench" Request.Bench
-        | Verb.Doctor args -> MachineOptions.doctor args |> answer "doctor" Request.Doctor
-        | Verb.Version ->
-            let version = typeof<Request>.Assembly.GetName().Version
-            Request.Show $"hybrid {version.Major}.{version.Minor}.{version.Build}"
+module internal Parse =
 
     /// A path below the user's home, as a shell would have it: it leaves `--out=~/runs` and `folder:~/photos` alone.
     let private atHome home (word: string) =
-        let from (path: string) = path = "~" || path.StartsWith("~/", StringComparison.Ordinal)
         let kind = word.Substring(0, word.IndexOf ':' + 1)
         let path = word.Substring kind.Length
+        let isBelow = path = "~" || path.StartsWith("~/", StringComparison.Ordinal)
 
-        if home <> "" && from path && List.contains kind [ ""; "folder:"; "cifar10:"; "cifar100:" ] then
+        if home <> "" && isBelow && List.contains kind [ ""; "folder:"; "cifar10:"; "cifar100:" ] then
             kind + home + path.Substring 1
         else
             word
 
-    /// The words that Argu knows, for the ways of writing that it does not: `-h`, `--option=value`, `~`.
-    let private words home (arguments: string array) = [|
-        let verb = Array.tryHead arguments
+    let private isOption (word: string) = word.StartsWith("--", StringComparison.Ordinal)
 
-        let options = verb |> Option.filter (fun verb -> List.contains verb (names None)) |> names |> Set.ofList
+    /// `--option=value`, if a word is that.
+    let private assigned (word: string) =
+        match word.IndexOf '=' with
+        | at when at > 2 && isOption word && Argument.isKnown (word.Substring(2, at - 2)) ->
+            Some(word.Substring(2, at - 2), word.Substring(at + 1))
+        | _ -> None
 
-        for word in arguments do
-            match word.IndexOf '=' with
-            | _ when word = "-h" -> "--help"
-            | at when at > 0 && options.Contains(word.Substring(0, at)) ->
-                word.Substring(0, at)
-                atHome home (word.Substring(at + 1))
-            | _ -> atHome home word
-    |]
+    let private unknown (rows: Row list) option =
+        match Suggest.nearest [ for row in rows -> $"--{row.Name}" ] option with
+        | Some near -> $"unknown option {option}; did you mean {near}?"
+        | None -> $"unknown option {option}"
 
-    /// Reads a command line, without the program's name. Never fails: what is wrong is a request too. `home` is the
-    /// folder that `~` stands for, empty where there is none.
-    let commandLine (home: string) (arguments: string array) : Request =
-        try
-            let arguments = words home arguments
+    /// What words give to a verb, and what is wrong with them.
+    let private read home (verb: Verb) (words: string array) : Given * string list =
+        let apart word =
+            match assigned word with
+            | Some(name, value) when not (Argument.isFlag name) -> [| $"--{name}"; atHome home value |]
+            | _ -> [| atHome home word |]
 
-            if arguments.Length = 0 then
-                Request.Show(parser.Value.PrintUsage())
-            else
-                let results = parser.Value.ParseCommandLine(arguments, raiseOnUsage = true)
+        let options, others = Argument.read (Array.collect apart words)
+        // Of flags, to which Argu gives no value.
+        let given = options @ [ for name, value in List.choose assigned others -> name, Some value ]
+        let others = others |> List.filter (assigned >> Option.isNone)
+        let rows = Verb.rows verb
+        let row name = rows |> List.tryFind (fun row -> row.Name = name)
 
-                match results.GetAllResults() with
-                | [ verb ] -> request verb
-                | _ -> Request.Wrong "expected one verb\nSee 'hybrid --help'."
-        with :? ArguParseException as problem ->
-            if problem.ErrorCode = ErrorCode.HelpText then
-                Request.Show problem.Message
-            else
-                Request.Wrong(explain arguments problem.Message)
+        let unknowns =
+            (others |> List.filter isOption)
+            @ [
+                for name, _ in List.distinctBy fst given do
+                    if (row name).IsNone then
+                        $"--{name}"
+            ]
 
-    /// The run that a stored command line describes, to be computed on `machine`: of the stored one only what belongs to
-    /// the run is taken, its precision among it.
+        let strays = others |> List.filter (isOption >> not)
+
+        let bare =
+            given
+            |> List.choose (fun (name, value) -> if value.IsNone then row name else None)
+            |> List.filter (fun row -> not (row.Value.StartsWith '['))
+
+        let mistakes = [
+            for option in unknowns do
+                unknown rows option
+
+            // Behind an unknown option they may be its value.
+            if unknowns.IsEmpty && verb.Words = "" then
+                for word in strays do
+                    $"'{word}' belongs to no option"
+
+            for name, times in List.countBy fst given do
+                if times > 1 && row name |> Option.exists (fun row -> not row.Often) then
+                    $"--{name} is given more than once"
+
+            for row in bare do
+                $"--{row.Name} has no value: --{row.Name} {row.Value} was expected"
+        ]
+
+        let isBare name = bare |> List.exists (fun row -> row.Name = name)
+
+        {
+            Settings = [
+                for name, value in given do
+                    if value.IsSome || not (isBare name) then
+                        { Name = name; Text = Option.defaultValue "" value }
+            ]
+            Words = strays
+            Complete = unknowns.IsEmpty && bare.IsEmpty
+        },
+        mistakes
+
+    /// Options of a file before those of the command line: what is given in both is the command line's.
+    let private withFile (surroundings: Surroundings) (verb: Verb) (given: Given) : Given * string list =
+        match GivenOption.tryFind "config" given.Settings with
+        | None -> given, []
+        | Some file ->
+            let rows = Verb.rows verb
+            let often = rows |> List.filter _.Often |> List.map _.Name
+
+            let settings = [
+                for { GivenOption.Name = name; Text = text } in surroundings.ReadSettings.Invoke file ->
+                    { Name = name.Replace('_', '-'); Text = atHome surroundings.Home text }
+            ]
+
+            let isOwn ({ Name = name }: GivenOption) =
+                List.contains name often || not (GivenOption.has name given.Settings)
+
+            { given with Settings = List.filter isOwn settings @ given.Settings },
+            [
+                for name, times in settings |> List.countBy _.Name do
+                    if times > 1 && not (List.contains name often) then
+                        $"'{file}': --{name} is given more than once"
+
+                    match rows |> List.tryFind (fun row -> row.Name = name) with
+                    | Some { Owner = Owner.CommandLine } ->
+                        $"'{file}': --{name} is never taken from a file: it belongs on the command line"
+                    | Some _ -> ()
+                    | None -> $"'{file}': " + unknown rows $"--{name}"
+            ]
+
+    /// Flags that are given as false are not given.
+    let private withoutFalse (given: Given) = {
+        given with
+            Settings = given.Settings |> List.filter (fun it -> not (Argument.isFlag it.Name && it.Text = "false"))
+    }
+
+    /// More mistakes than these are of another kind than a slip.
+    let private mostMistakes = 20
+
+    let private wrong help mistakes =
+        let mistakes = List.distinct mistakes
+        let more = mistakes.Length - mostMistakes
+
+        String.concat "\n" [
+            yield! List.truncate mostMistakes mistakes
+
+            if more > 0 then
+                $"and {more} more"
+
+            $"See '{help}'."
+        ]
+        |> Request.Wrong
+
+    let private isHelp word = word = "--help" || word = "-h"
+
+    /// Reads a command line, without the program's name. Never fails: what is wrong is a request too.
+    let commandLine (surroundings: Surroundings) (arguments: string array) : Request =
+        match List.ofArray arguments with
+        | []
+        | ("--help" | "-h") :: _ -> Request.Show(Help.ofAll Verbs.all)
+        | [ "--version" ] ->
+            let version = typeof<Request>.Assembly.GetName().Version
+            Request.Show $"hybrid {version.Major}.{version.Minor}.{version.Build}"
+        | name :: words ->
+            match Verbs.all |> List.tryFind (fun verb -> verb.Name = name) with
+            | None ->
+                let names = [ for verb in Verbs.all -> verb.Name ] @ [ "--version"; "--help" ]
+                wrong "hybrid --help" [ Suggest.unknown "verb" names name ]
+            | Some verb when List.exists isHelp words -> Request.Show(Help.ofVerb verb)
+            | Some verb ->
+                let given, slips = read surroundings.Home verb (Array.ofList words)
+                let given, others = if slips.IsEmpty then withFile surroundings verb given else given, []
+
+                let slips = slips @ others
+
+                let place =
+                    match GivenOption.tryFind "config" given.Settings with
+                    | Some file -> $"hybrid {verb.Name} --help', and what stands in '{file}"
+                    | None -> $"hybrid {verb.Name} --help"
+
+                match slips, Verb.read (withoutFalse given) verb with
+                | [], Ok request -> request
+                | _, Ok _ -> wrong place slips
+                | _, Error mistakes -> wrong place (slips @ mistakes)
+
+    /// More words than any command line needs, and more characters than any path and name in it.
+    let private mostWords, private mostCharacters = 1000, 100_000
+
+    /// The run that a stored command line describes, to be computed on `machine`. It came from a file: only options that
+    /// belong to the run may stand there, so that nothing in it loads or starts anything; its precision is one of them.
     let stored (arguments: string array) (machine: MachineRequest) : Result<TrainRequest, string> =
-        check {
-            do! StoredArguments.bound arguments
+        let train = TrainVerb.verb
 
-            let! args =
-                try
-                    match parser.Value.ParseCommandLine(arguments, raiseOnUsage = true).GetAllResults() with
-                    | [ Verb.Train args ] -> Ok args
-                    | _ -> Error "it is not that of a training"
-                with :? ArguParseException as problem ->
-                    Error(
-                        if problem.ErrorCode = ErrorCode.HelpText then
-                            "it asks for help"
-                        else
-                            explain arguments problem.Message
-                    )
+        if arguments.Length > mostWords || Array.sumBy String.length arguments > mostCharacters then
+            Error $"a stored command line has at most {mostWords} words of {mostCharacters} characters in all"
+        elif Array.tryHead arguments <> Some train.Name then
+            Error "it is not that of a training"
+        elif Array.exists isHelp arguments then
+            Error "it asks for help"
+        else
+            let given, slips = read "" train (Array.tail arguments)
 
-            do! StoredArguments.check args
-            let! request = TrainOptions.train args
+            match slips @ Option.toList (Verb.notStored train given.Settings), lazy (Verb.read given train) with
+            | mistake :: _, _
+            | [], Lazy(Error(mistake :: _)) -> Error mistake
+            | [], Lazy(Ok(Request.Train({ FindBatchSize = false } as request))) ->
+                let numbers = request.Machine
 
-            do! if request.FindBatchSize then Error "--batch-size has not been found" else Ok()
-
-            let machine = {
-                machine with
-                    Precision = request.Machine.Precision
-                    Tf32 = request.Machine.Tf32
-            }
-
-            return { request with Machine = machine }
-        }
+                Ok {
+                    request with
+                        Machine = { machine with Precision = numbers.Precision; Tf32 = numbers.Tf32 }
+                }
+            | _ -> Error "--batch-size has not been found"
 
     /// A source of data as `--data` names it.
-    let source (text: string) : Result<DataSource, string> = Value.source text
+    let source (text: string) : Result<DataSource, string> = Value.source "--data" text

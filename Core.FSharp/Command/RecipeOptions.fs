@@ -1,125 +1,164 @@
 namespace Hybrid.Command
 
-open Argu
+open System
 open Hybrid
 
-/// What `train` is asked to change in a recipe.
+/// What a command line changes in the recipe of a model on some data.
+[<RequireQualifiedAccess>]
 module internal RecipeOptions =
 
-    let private optimizer (args: ParseResults<TrainArgument>) =
-        check {
-            let! choice =
-                args.TryGetResult TrainArgument.Optimizer |> optional (Value.oneOf "optimizer" Recipe.optimizers)
+    /// Published sets get the published recipe; a shorter run of it has its milestones at the places of the short one,
+    /// since the rate would otherwise never fall. The drawn images are learned in a few minutes on two cores, and a
+    /// folder's pictures are seldom so many that they take longer.
+    let private start source (epochs: int option) model =
+        let short usual = Recipe.short (Option.defaultValue usual epochs) model
+        let published = Recipe.published model
 
-            let! momentum =
-                args.TryGetResult TrainArgument.Momentum |> optional (Value.within 0.0 0.9999 "--momentum")
+        match source, epochs with
+        | DataSource.Shapes, _ -> short 8
+        | DataSource.Folder _, _ -> short 30
+        | (DataSource.Cifar10 _ | DataSource.Cifar100 _), Some epochs when epochs < published.Epochs -> short epochs
+        | (DataSource.Cifar10 _ | DataSource.Cifar100 _), _ -> published
 
-            let! dampening =
-                args.TryGetResult TrainArgument.Dampening |> optional (Value.within 0.0 1.0 "--dampening")
+    let private models = [
+        for name in Catalogue.names do
+            match Catalogue.find name [] with
+            | Ok model -> name, model
+            | Error _ -> ()
+    ]
 
-            let! betas = args.TryGetResult TrainArgument.Betas |> optional (Value.betas "--betas")
-            let! alpha = args.TryGetResult TrainArgument.Alpha |> optional (Value.within 0.0 0.999999 "--alpha")
-            let! epsilon = args.TryGetResult TrainArgument.Eps |> optional (Value.positive "--eps")
+    let private ofModels = [ for name, model in models -> name, Recipe.published model ]
 
-            let! decay =
-                args.TryGetResult TrainArgument.Weight_Decay |> optional (Value.within 0.0 1.0 "--weight-decay")
+    let private ofData = [
+        for name, source in
+            [ "CIFAR", DataSource.Cifar10 ""; "folder", DataSource.Folder ""; "shapes", DataSource.Shapes ] do
+            name, start source None (snd models.Head)
+    ]
 
-            return {
-                OptimizerChanges.Choice = choice
-                Momentum = momentum
-                Dampening = dampening
-                Nesterov = args.Contains TrainArgument.Nesterov
-                Betas = betas
-                Alpha = alpha
-                Epsilon = epsilon
-                WeightDecay = decay
-            }
-        }
+    let private plain = Recipe.plain
 
-    let private schedule (args: ParseResults<TrainArgument>) =
-        check {
-            let! choice =
-                args.TryGetResult TrainArgument.Schedule |> optional (Value.oneOf "schedule" ScheduleChanges.named)
+    let epochs =
+        "--epochs N  times through the training images"
+        |> Row.sets (Value.atLeast 1) (fun it draft -> { draft with Training.Epochs = it })
+        |> Row.byDefaults [ for where, recipe in ofData -> where, string recipe.Epochs ]
+        |> Row.decides
 
-            let! milestones = args.TryGetResult TrainArgument.Milestones |> optional (Value.epochs "--milestones")
-            let! gamma = args.TryGetResult TrainArgument.Gamma |> optional (Value.positive "--gamma")
-            let! minimum = args.TryGetResult TrainArgument.Min_Lr |> optional (Value.within 0.0 1e30 "--min-lr")
-            let! share = args.TryGetResult TrainArgument.Pct_Start |> optional (Value.within 0.0 1.0 "--pct-start")
-            let! first = args.TryGetResult TrainArgument.Div_Factor |> optional (Value.positive "--div-factor")
+    let batchSizeUpTo least most =
+        "--batch-size N  images in a batch"
+        |> Row.sets (Value.between least most) (fun it draft -> { draft with Training.BatchSize = it })
+        |> Row.byDefault plain.BatchSize
 
-            let! last =
-                args.TryGetResult TrainArgument.Final_Div_Factor |> optional (Value.positive "--final-div-factor")
+    let batchSize = batchSizeUpTo 1 Int32.MaxValue
 
-            let! warmUp =
-                args.TryGetResult TrainArgument.Warmup_Epochs |> optional (Value.atLeast 1 "--warmup-epochs")
+    let private batchSizeOrAuto =
+        $"--batch-size N  images in a batch; {Value.auto} for the largest power of two that fits into memory"
+        |> Row.sets Value.batchSize (fun it draft ->
+            match it with
+            | Some size -> { draft with Training.BatchSize = size }
+            | None -> { draft with FindBatchSize = true })
+        |> Row.byDefault plain.BatchSize
 
-            let! start =
-                args.TryGetResult TrainArgument.Warmup_Start |> optional (Value.within 0.0 1.0 "--warmup-start")
+    let seed =
+        "--seed N  everything random in the run"
+        |> Row.sets Value.seed (fun it draft -> { draft with Training.Seed = it })
+        |> Row.byDefault plain.Seed
 
-            return {
-                Choice = choice
-                Milestones = milestones
-                Gamma = gamma
-                Minimum = minimum
-                PctStart = share
-                DivFactor = first
-                FinalDivFactor = last
-                WarmUpEpochs = warmUp
-                WarmUpStart = start
-            }
-        }
+    let private clipping = [
+        "--clip-norm X  scale a step's gradient down to this norm where its own is larger (default: it is taken as it is)"
+        |> Row.sets Value.positive (fun it draft -> { draft with Training.Clipping = Some(Clipping.Norm it) })
+        "--clip-value X  bring each number of the gradient between minus this and this (default: they are taken as they are)"
+        |> Row.fits Value.positive (fun it draft ->
+            match draft.Training.Clipping with
+            | Some(Clipping.Norm _) -> Error "--clip-norm and --clip-value: expected one of them"
+            | _ -> Ok { draft with Training.Clipping = Some(Clipping.Value it) })
+    ]
 
-    let private clipping (args: ParseResults<TrainArgument>) =
-        check {
-            let! norm = args.TryGetResult TrainArgument.Clip_Norm |> optional (Value.positive "--clip-norm")
-            let! value = args.TryGetResult TrainArgument.Clip_Value |> optional (Value.positive "--clip-value")
+    /// In the order in which they change a recipe.
+    let rows = [
+        epochs
+        "--max-steps N  end after this many steps, wherever in an epoch that is"
+        |> Row.sets (Value.atLeastLong 1L) (fun it draft -> { draft with Training.MaxSteps = it })
+        batchSizeOrAuto
+        "--accumulate N  batches whose mean gradient makes one step"
+        |> Row.sets (Value.atLeast 1) (fun it draft -> { draft with Training.Accumulate = it })
+        |> Row.byDefault plain.Accumulate
+        yield! OptimizerOptions.rows ofModels
+        "--lr X  learning rate"
+        |> Row.sets Value.positive (fun it draft -> { draft with Training.LearningRate = it })
+        |> Row.byDefaults [ for name, (_, rate) in Recipe.optimizers -> name, Value.ofNumber rate ]
+        |> Row.decides
+        "--find-lr  look for the learning rate first: 100 steps from 1e-8 to 1; train at the rate where the loss fell fastest"
+        |> Row.flag (fun draft -> { draft with FindRate = true })
+        |> Row.owned Owner.Start
+        yield! ScheduleOptions.rows ofData
+        yield! clipping
+        "--ema X  validate, keep and test the moving average of the weights that keeps this much of itself in a step, such as 0.999 (default: the weights themselves)"
+        |> Row.sets (Value.within 0.0 0.999999) (fun it draft -> { draft with Training.Average = Some it })
+        "--label-smoothing X  share of each label spread over all classes"
+        |> Row.sets (Value.within 0.0 0.9999) (fun it draft -> {
+            draft with
+                Training.Objective = Objective.CrossEntropy it
+        })
+        |> Row.byDefault (let (Objective.CrossEntropy share) = plain.Objective in share)
+        "--augment NAME  tutorial (random flips and crops) or none"
+        |> Row.sets (Value.word "augmentation" Augment.named) (fun it draft -> { draft with Training.Augment = it })
+        |> Row.byDefaults [
+            for where, recipe in ofData do
+                for name, augment in Augment.named do
+                    if augment = recipe.Augment then
+                        where, name
+        ]
+        "--no-shuffle  read the training images in their order"
+        |> Row.flag (fun draft -> { draft with Training.Shuffle = false })
+        "--no-drop-last  train on the last batch of an epoch even if it is smaller"
+        |> Row.flag (fun draft -> { draft with Training.DropLast = false })
+        "--freeze-body  train the last layer alone, the rest stays as --init brought it (default: all is trained)"
+        |> Row.flagFits (fun draft ->
+            if draft.Init = "" then
+                Error "--freeze-body trains the last layer on a body that --init brings: --init is missing"
+            else
+                Ok { draft with Training.FreezeBody = true })
+        seed
+        "--log-every N  steps between two records of the training loss"
+        |> Row.sets (Value.atLeast 1) (fun it draft -> { draft with Training.LogEvery = it })
+        |> Row.byDefault plain.LogEvery
+    ]
 
-            return!
-                match norm, value with
-                | Some _, Some _ -> Error "--clip-norm and --clip-value: expected one of them"
-                | norm, value -> Option.map Clipping.Norm norm |> Option.orElse (Option.map Clipping.Value value) |> Ok
-        }
+    /// The draft that rows start from, with the recipe of a model on some data. Everything not named stays as published.
+    let startOf source model given : Draft =
+        let length = (Reading.ofRows [ epochs ] given Draft.start).Draft.Training.Epochs
+        let named = if GivenOption.has epochs.Name given then Some length else None
+        { Draft.start with Training = start source named model }
 
-    let changes (args: ParseResults<TrainArgument>) =
-        check {
-            let! epochs = args.TryGetResult TrainArgument.Epochs |> optional (Value.atLeast 1 "--epochs")
+    /// What is wrong with a recipe as a whole.
+    let check recipe = OptimizerOptions.check recipe @ ScheduleOptions.check recipe
 
-            let! maxSteps =
-                args.TryGetResult TrainArgument.Max_Steps |> optional (Value.atLeastLong 1L "--max-steps")
+    /// "epoch 2", "epochs 100 and 150".
+    let private counted epochs =
+        match epochs with
+        | [ one ] -> $"epoch {one}"
+        | several -> "epochs " + (several |> List.map string |> String.concat " and ")
 
-            let! batchSize = args.TryGetResult TrainArgument.Batch_Size |> optional Value.batchSize
-            let! accumulate = args.TryGetResult TrainArgument.Accumulate |> optional (Value.atLeast 1 "--accumulate")
-            let! optimizer = optimizer args
-            let! rate = args.TryGetResult TrainArgument.Lr |> optional (Value.positive "--lr")
-            let! schedule = schedule args
-            let! clipping = clipping args
-            let! average = args.TryGetResult TrainArgument.Ema |> optional (Value.within 0.0 0.999999 "--ema")
-            let! seed = args.TryGetResult TrainArgument.Seed |> optional (Value.seed "--seed")
-            let! logEvery = args.TryGetResult TrainArgument.Log_Every |> optional (Value.atLeast 1 "--log-every")
+    /// What the recipe has otherwise than its user may think, in sentences.
+    let remarks (source: DataSource) (model: Model) (given: GivenOption list) (recipe: Recipe) : string list =
+        let published = Recipe.published model
+        let named = GivenOption.has "milestones" given
+        let ends = counted [ recipe.Epochs ]
 
-            let! augment =
-                args.TryGetResult TrainArgument.Augment |> optional (Value.oneOf "augmentation" Augment.named)
+        match source, Schedule.main recipe.Schedule, published.Schedule with
+        | _, Schedule.Milestones(epochs, _), _ when named && List.exists (fun epoch -> epoch >= recipe.Epochs) epochs ->
+            let late = epochs |> List.filter (fun epoch -> epoch >= recipe.Epochs)
+            [ $"the rate does not fall after {counted late}: the run ends after {ends}" ]
+        | (DataSource.Cifar10 _ | DataSource.Cifar100 _), Schedule.Milestones(now, _), Schedule.Milestones(were, _) when
+            not named && now <> were
+            ->
+            // Whole epochs of a very short run: the end of it is no milestone.
+            let falls =
+                match now |> List.filter (fun epoch -> epoch < recipe.Epochs) |> List.distinct with
+                | [] -> "the rate does not fall"
+                | reached -> $"the rate falls after {counted reached}"
 
-            let! smoothing =
-                args.TryGetResult TrainArgument.Label_Smoothing
-                |> optional (Value.within 0.0 0.9999 "--label-smoothing")
-
-            return {
-                Epochs = epochs
-                MaxSteps = maxSteps
-                BatchSize = Option.flatten batchSize
-                Accumulate = accumulate
-                Optimizer = optimizer
-                LearningRate = rate
-                Schedule = schedule
-                Clipping = clipping
-                Average = average
-                FreezeBody = args.Contains TrainArgument.Freeze_Body
-                LabelSmoothing = smoothing
-                Augment = augment
-                KeepOrder = args.Contains TrainArgument.No_Shuffle
-                KeepLast = args.Contains TrainArgument.No_Drop_Last
-                Seed = seed
-                LogEvery = logEvery
-            }
-        }
+            [
+                $"{falls} instead of after {counted were}, since the run ends after {ends} and not {published.Epochs}; --milestones names others"
+            ]
+        | _ -> []

@@ -2,7 +2,6 @@ namespace Hybrid.Command
 
 open System
 open System.Collections.Generic
-open TorchSharp
 open Hybrid
 
 [<RequireQualifiedAccess>]
@@ -54,26 +53,6 @@ module DataRequest =
         else
             Error $"--val-size is {wanted}, expected fewer than the {count} training images"
 
-[<RequireQualifiedAccess>]
-type Precision =
-    | Float32
-    | Float64
-    | BFloat16
-
-[<RequireQualifiedAccess>]
-module Precision =
-
-    /// How a network is held on a device. Double precision is for comparing, not for speed: it keeps PyTorch's memory
-    /// layout, for which alone libtorch has double-precision convolutions worth the name.
-    let placement (device: torch.Device) precision : Placement =
-        let dtype, layout =
-            match precision with
-            | Precision.Float64 -> torch.ScalarType.Float64, Layout.Contiguous
-            | Precision.BFloat16 -> torch.ScalarType.BFloat16, Layout.ChannelsLast
-            | Precision.Float32 -> torch.ScalarType.Float32, Layout.ChannelsLast
-
-        { Device = device; DType = dtype; Layout = layout }
-
 /// Where and how to compute.
 type MachineRequest = {
     /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -97,32 +76,6 @@ type ModelRequest = {
     Weights: string
 }
 
-/// Which epoch is the best one.
-type MonitorRequest = {
-    /// `val_acc`, `val_loss`, `train_acc` or `train_loss`.
-    Metric: string
-    HigherIsBetter: bool
-    /// Epochs without a better value after which the run ends; 0 for never.
-    Patience: int
-    /// By how much a value has to beat the best for that; an improvement of just this much is none.
-    MinDelta: float
-} with
-
-    /// Whether a value beats the best so far. What was not measured (NaN) beats nothing and is beaten by anything.
-    member monitor.IsBetter(value: float, best: float) =
-        if Double.IsNaN value then false
-        elif Double.IsNaN best then true
-        elif monitor.HigherIsBetter then value > best
-        else value < best
-
-    /// Whether it is measured on validation images.
-    member monitor.NeedsValidation = monitor.Metric.StartsWith("val_", StringComparison.Ordinal)
-
-    /// Whether a value is so much better than the best so far that waiting was worth it.
-    member monitor.IsProgress(value: float, best: float) =
-        let handicap = if monitor.HigherIsBetter then -monitor.MinDelta else monitor.MinDelta
-        monitor.IsBetter(value + handicap, best)
-
 /// What of a run is kept in checkpoints.
 type SaveRequest = {
     /// Epochs to keep a checkpoint of, the best by the monitored metric; -1 for all.
@@ -139,7 +92,6 @@ type TrainRequest = {
     Data: DataRequest
     Model: ModelRequest
     Machine: MachineRequest
-    Changes: RecipeChanges
     Monitor: MonitorRequest
     /// Empty for none.
     Init: string
@@ -155,9 +107,13 @@ type TrainRequest = {
     /// Empty for the default.
     Out: string
     Json: bool
-    /// The command line that says all this, to be repeated when the run is taken up again.
-    Arguments: string array
-}
+    /// The options that decide the run, as they were given, by which it is repeated and taken up again. Those of its
+    /// recipe stand here alone, since they change the recipe of a model on some data.
+    Settings: GivenOption list
+} with
+
+    /// The command line that says the same.
+    member request.Arguments: string array = [| "train"; yield! GivenOption.words request.Settings |]
 
 type ResumeRequest = {
     /// A run's folder, or a folder of runs; empty for the default.
@@ -234,6 +190,14 @@ type BenchRequest = {
     /// Empty, or what a child process of the measurement is to run.
     Worker: string
     Json: bool
+}
+
+/// What a command line needs of the world around it.
+type Surroundings = {
+    /// The folder that `~` stands for; empty where there is none.
+    Home: string
+    /// Reads a file of options; throws where it can't be read.
+    ReadSettings: Func<string, IReadOnlyList<GivenOption>>
 }
 
 type DoctorRequest = { Machine: MachineRequest; Json: bool }

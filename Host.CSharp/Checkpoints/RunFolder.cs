@@ -43,6 +43,9 @@ public sealed class RunFolder : IDisposable
 
     public string Epochs => Path.Combine(Root, "epochs.csv");
 
+    /// <summary>The options that repeat the run.</summary>
+    public string Settings => Path.Combine(Root, "run.yaml");
+
     /// <summary>Makes the next version: one above the highest that is there.</summary>
     /// <exception cref="RequestException">Nothing can be written there.</exception>
     public static RunFolder Create(string root)
@@ -192,7 +195,7 @@ public sealed class RunFolder : IDisposable
     /// <summary>Removes what a run writes, and nothing that somebody else has put beside it.</summary>
     private void RemoveOwn()
     {
-        foreach (var name in new[] { HyperParameters, "metrics.csv", "epochs.csv", ReportName })
+        foreach (var name in new[] { HyperParameters, "run.yaml", "metrics.csv", "epochs.csv", ReportName })
             Leftover.Delete(Path.Combine(Root, name));
         Leftover.Try(() =>
         {

@@ -19,7 +19,7 @@ public static class TrainCommand
     /// <exception cref="RequestException">The arguments are wrong; the message says what is allowed.</exception>
     /// <exception cref="WorkException">Nothing came of the run.</exception>
     public static TrainResult Run(IReadOnlyList<string> arguments, params IReadOnlyList<ICallback> own) =>
-        CommandLine.Read(["train", .. arguments]) switch
+        CommandLine.Read(["train", .. arguments], SettingsFile.Surroundings) switch
         {
             Request.Train { Item: var request } => Start(request, new Output(request.Json), own),
             Request.Resume { Item: var request } => GoOn(request, new Output(request.Json), own),
@@ -48,12 +48,15 @@ public static class TrainCommand
         var placement = Machine.Prepare(request.Machine);
         using var data = new LoadedData(request.Data, output);
         var fitted = Requests.Fitted(request, data.Train.Count);
-        if (!fitted.Changes.Equals(request.Changes))
+        if (!fitted.Settings.Equals(request.Settings))
+        {
+            var recipe = Training.Recipe(fitted, RequestedModel.Of(fitted, data));
             output.Line(
                 $"{Counted.Of(data.Train.Count, "image")} {(data.Train.Count == 1 ? "is" : "are")} few for batches of 128: they are of "
-                    + $"{fitted.Changes.BatchSize.Value} here{(fitted.Changes.KeepLast ? ", the last one kept though it may be smaller" : "")} "
+                    + $"{recipe.BatchSize} here{(!recipe.DropLast ? ", the last one kept though it may be smaller" : "")} "
                     + "(--batch-size names another size)"
             );
+        }
         request = fitted;
         var tuner = new Tuner(request, data, placement, output);
         tuner.Settle();

@@ -49,7 +49,7 @@ public sealed class TrainingRun : IDisposable
             _model = RequestedModel.Of(request, data);
             RequestedModel.Check(request.Monitor, data);
             var plan = Models.Plan(_model, data.Train.Shape);
-            _recipe = Training.Recipe(request.Data.Source, _model, request.Changes);
+            _recipe = Training.Recipe(request, _model);
             var hyperParameters = Models.Describe(_model, _recipe);
             StartedWith.Add(hyperParameters, request, data.Name, placement);
             // Before memory is taken for a network that a file describes.
@@ -128,7 +128,7 @@ public sealed class TrainingRun : IDisposable
     {
         var where = _request.FastDevRun ? "one step, nothing is kept" : $"into {_folder.Root}";
         TrainingWords.Before(_output, _model, _network.Plan, _data, _recipe, where);
-        foreach (var remark in Training.Remarks(_request.Data.Source, _model, _request.Changes, _recipe))
+        foreach (var remark in Training.Remarks(_request, _model, _recipe))
             _output.Line(remark);
         if (!_request.FastDevRun && _request.Data.LimitTrain > _data.Train.Count)
             _output.Line(
@@ -232,6 +232,7 @@ public sealed class TrainingRun : IDisposable
         var root = request.Out.Length > 0 ? request.Out : Path.Combine(RunFolder.DefaultRoot, _model.Name);
         var folder = request.FastDevRun ? RunFolder.Passing() : RunFolder.Create(root);
         folder.WriteHyperParameters(hyperParameters, _data.Name, request.Data);
+        SettingsFile.Write(folder.Settings, StartedWith.Settings(request, _data.Name, _network.Weights.Placement));
         return folder;
     }
 

@@ -116,7 +116,7 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
     private TorchModule Network(out Recipe recipe)
     {
         var model = RequestedModel.Of(Request, data);
-        recipe = Training.Recipe(Request.Data.Source, model, Request.Changes);
+        recipe = Training.Recipe(Request, model);
         var network = Models.Build(model, Models.Plan(model, data.Train.Shape), placement, recipe.Seed);
         try
         {

@@ -138,11 +138,13 @@ let tests =
                     | other -> failtest $"{other}"
 
                 let fitted = Hybrid.Requests.Fitted(read (Executable.words line), images)
-                Expect.equal fitted.Changes.BatchSize size "images a batch"
-                Expect.equal fitted.Changes.KeepLast keepsLast "the last batch"
+                let recipe request = Hybrid.Training.Recipe(request, Hybrid.Models.Find(request.Model, 2))
+                Expect.equal (recipe fitted).BatchSize (Option.defaultValue 128 size) "images a batch"
+                Expect.equal (recipe fitted).DropLast (not keepsLast) "the last batch"
                 // A run that is taken up again has the same, whatever its data has become.
                 let again = read (Array.tail fitted.Arguments)
-                Expect.equal again.Changes fitted.Changes "in the stored command line too"
+                Expect.equal again.Settings fitted.Settings "in the stored command line too"
+                Expect.equal (recipe again) (recipe fitted) "and its recipe"
             }
 
         test "a run is not taken up on data that was changed, unless that is accepted" {

@@ -2,6 +2,7 @@ module Hybrid.Tests.Commands.RequestTests
 
 open System.IO
 open Expecto
+open Hybrid.Command
 open Hybrid.Tests.Data
 
 /// A wrong request: what is typed, its exit code, and what the message must name.
@@ -41,6 +42,7 @@ let private wrong = [
     [ "--save-every"; "--no-save-last" ]
     "patience for nothing", [ "train"; "--patience"; "2"; "--val-size"; "0" ], 2, [ "val_acc"; "--monitor train_loss" ]
     "two trials", [ "train"; "--fast-dev-run"; "--overfit-batches"; "2" ], 2, [ "--fast-dev-run"; "--overfit-batches" ]
+    "an option among files", [ "predict"; "--checkpoint"; "c"; "--topp"; "3"; "a.png" ], 2, [ "--topp"; "--top?" ]
     "no checkpoint", [ "test" ], 2, [ "--checkpoint" ]
     "missing checkpoint", [ "test"; "--checkpoint"; "gone.safetensors" ], 2, [ "gone.safetensors" ]
     "no CUDA here", [ "train"; "--device"; "cuda:99" ], 2, [ "cuda:99" ]
@@ -89,7 +91,9 @@ let tests =
 
         test "~ is the home, also where a shell leaves it alone" {
             let read words =
-                match Hybrid.CommandLine.Read(Array.ofList words, "/home/me") with
+                let here = { Home = "/home/me"; ReadSettings = System.Func<_, _>(fun _ -> [||]) }
+
+                match Hybrid.CommandLine.Read(Array.ofList words, here) with
                 | Hybrid.Command.Request.Train request -> request.Out, string request.Data.Source, request.Init
                 | other -> failtest $"{other}"
 
@@ -97,6 +101,30 @@ let tests =
             Expect.equal home ("/home/me/runs", "folder:/home/me/photos", "/home/me/a.safetensors") "below the home"
             let others = read [ "train"; "--out"; "~other/x"; "--data"; "folder:a~/b"; "--init"; "./~" ]
             Expect.equal others ("~other/x", "folder:a~/b", "./~") "nothing else"
+        }
+
+        for name, text, words in
+            [
+                "a decimal comma", "epochs: 2\nlr: 0,1", [ "--lr is 0,1"; "0.1"; "run.yaml" ]
+                "an option that is none", "lrr: 0.1", [ "run.yaml"; "--lrr"; "--lr?" ]
+                "an option twice", "lr: 0.1\nlr: 0.2", [ "run.yaml"; "--lr"; "more than once" ]
+                "a file in a file", "config: other.yaml", [ "run.yaml"; "--config" ]
+                "a list in a list", "seed: 1\nmilestones: [[1]]", [ "run.yaml"; "line 2" ]
+                "no options", "- lr\n- 0.1", [ "run.yaml"; "line 1" ]
+                "a reference", "lr: &rate 0.1\nmin_lr: *rate", [ "run.yaml"; "line 2" ]
+                "depths", String.replicate 60_000 "[", [ "run.yaml"; "line 1" ]
+                "a book", String.replicate 70_000 "#", [ "run.yaml"; "65536" ]
+            ] do
+            test $"a file of options: {name}" {
+                use folder = new TemporaryFolder()
+                File.WriteAllText(folder.At "run.yaml", text)
+                saysOneThing (Executable.run folder.Path [ "train"; "--config"; "run.yaml" ]) 2 words
+                Expect.equal (folder.Names()) [ "run.yaml" ] "nothing half-written stays behind"
+            }
+
+        test "a file of options that is not there" {
+            use folder = new TemporaryFolder()
+            saysOneThing (Executable.run folder.Path [ "train"; "--config"; "gone.yaml" ]) 2 [ "--config"; "gone.yaml" ]
         }
 
         test "a file that is no checkpoint" {

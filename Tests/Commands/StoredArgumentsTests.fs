@@ -31,7 +31,9 @@ let private kept line =
 let tests =
     testList "stored command lines" [
         test "what decides the run is stored, what belongs to the process is not" {
-            let line = "--lr 0.05 --gamma 1E-30 --hparam c_hidden=4,8 --precision bfloat16 --data folder:some/where"
+            let line =
+                "--lr 0.05 --gamma 1E-30 --hparam c_hidden=4,8,8 --precision bfloat16 --data folder:some/where"
+
             let other = "--device cpu --threads 2 --libtorch /a/b --trim-memory --json --out runs"
             Expect.equal (kept $"{other} {line}") $"train {line}" "nothing else"
         }
@@ -39,7 +41,7 @@ let tests =
         test "and gives the same run again, on the machine of this process" {
             let line = "train --lr 0.05 --precision bfloat16 --epochs 3"
             let again = stored line
-            Expect.equal again.Changes.LearningRate (Some 0.05) "the rate"
+            Expect.equal (Training.Recipe(again, Models.Find(again.Model, 10))).LearningRate 0.05 "the rate"
             Expect.equal again.Machine { machine with Precision = Precision.BFloat16 } "the machine"
         }
 
@@ -51,6 +53,7 @@ let tests =
                 "--trim-memory"
                 "--out /etc"
                 "--json"
+                "--config file.yaml"
                 "--resume elsewhere"
                 "--fast-dev-run"
                 "--find-lr"

@@ -92,6 +92,33 @@ let tests =
             Expect.notEqual (weights "8") first "another seed"
         }
 
+        test "the file that a run leaves repeats it from anywhere, byte for byte" {
+            use folder = new TemporaryFolder()
+            let begun = (Executable.succeed folder.Path (small @ [ "--max-steps"; "2" ])).Json
+            let init = Path.GetRelativePath(folder.Path, text begun "best_checkpoint")
+
+            let settings =
+                Executable.words
+                    "--optimizer adamw --betas 0.8,0.95 --lr 1e-3 --schedule one-cycle --ema 0.5 --no-drop-last --no-save-last \
+                     --seed 9 --threads 1"
+
+            let run = (Executable.succeed folder.Path (small @ settings @ [ "--init"; init ])).Json
+            let file = Path.Combine(text run "run_dir", "run.yaml")
+            let written = File.ReadAllText file
+
+            for absent in [ "libtorch"; "json"; "out:" ] do
+                Expect.isFalse (written.Contains absent) $"{absent} is not of the run"
+
+            Directory.CreateDirectory(folder.At "elsewhere") |> ignore
+
+            let repeat arguments =
+                (Executable.succeed (folder.At "elsewhere") ([ "train"; "--config"; file; "--json" ] @ arguments)).Json
+
+            let weights run = tensors (text run "best_checkpoint")
+            Expect.equal (weights (repeat [])) (weights run) "the same weights"
+            Expect.notEqual (weights (repeat [ "--seed"; "8" ])) (weights run) "the command line wins"
+        }
+
         test "logs as Lightning lays them out" {
             use folder = new TemporaryFolder()
             Executable.succeed folder.Path (small @ [ "--lr-monitor"; "step" ]) |> ignore

@@ -12,6 +12,8 @@ let private request line =
     | Request.Train request -> request
     | other -> failtest $"{other}"
 
+let private recipe (request: TrainRequest) = Training.Recipe(request, Models.Find(request.Model, 10))
+
 let private limits line =
     let data = (request line).Data
     data.LimitTrain, data.LimitVal, data.LimitTest
@@ -41,7 +43,7 @@ let private requests =
                 match CommandLine.Read one.Arguments with
                 | Request.Train train ->
                     Expect.equal train.Data one.Data "data"
-                    Expect.equal train.Changes one.Changes "recipe"
+                    Expect.equal (recipe train) (recipe one) "recipe"
                     Expect.equal train.Model.Name one.Model.Name "model"
                     Expect.equal train.Machine.Precision one.Machine.Precision "precision"
                     Expect.equal train.Out "" "where is not of the run"
@@ -50,9 +52,9 @@ let private requests =
         }
 
         test "one step is taken, or the same order in every epoch" {
-            Expect.equal (request "--fast-dev-run").Changes.MaxSteps (Some 1L) "steps"
-            Expect.isTrue (request "--overfit-batches 2").Changes.KeepOrder "order"
-            Expect.isFalse (request "--epochs 2").Changes.KeepOrder "else shuffled"
+            Expect.equal (recipe (request "--fast-dev-run")).MaxSteps 1L "steps"
+            Expect.isFalse (recipe (request "--overfit-batches 2")).Shuffle "order"
+            Expect.isTrue (recipe (request "--epochs 2")).Shuffle "else shuffled"
         }
     ]
 

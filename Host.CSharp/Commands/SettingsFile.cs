@@ -1,0 +1,110 @@
+using System.Text;
+using Hybrid.Command;
+using Hybrid.Host.Checkpoints;
+using Hybrid.Host.Runtime;
+using YamlDotNet.Core;
+using YamlDotNet.Core.Events;
+using YamlDotNet.Serialization;
+
+namespace Hybrid.Host.Commands;
+
+/// <summary>Options in a YAML file, by their names without dashes: <c>--config</c> reads one, and every run writes the one
+/// that repeats it.</summary>
+internal static class SettingsFile
+{
+    /// <summary>More than any options need.</summary>
+    private const int MostBytes = 1 << 16;
+
+    /// <summary>What a command line needs of this process.</summary>
+    public static Surroundings Surroundings { get; } =
+        new(Environment.GetEnvironmentVariable("HOME") ?? "", file => [.. Read(file)]);
+
+    /// <summary>The options of a file, in its order: a value, a list of values, or keys with values, as <c>hparam</c> may
+    /// have them. Nothing nests deeper, and nothing refers to something else.</summary>
+    /// <exception cref="RequestException">The file is not there, or is none of options.</exception>
+    public static IReadOnlyList<GivenOption> Read(string file)
+    {
+        try
+        {
+            var yaml = new Parser(new StringReader(Text(file)));
+            var settings = new List<GivenOption>();
+            yaml.Consume<StreamStart>();
+            if (yaml.TryConsume<StreamEnd>(out _))
+                return settings;
+            yaml.Consume<DocumentStart>();
+            yaml.Consume<MappingStart>();
+            while (!yaml.TryConsume<MappingEnd>(out _))
+            {
+                var name = yaml.Consume<Scalar>().Value;
+                settings.AddRange(Values(yaml).Select(value => new GivenOption(name, value)));
+            }
+            yaml.Consume<DocumentEnd>();
+            yaml.Consume<StreamEnd>();
+            return settings;
+        }
+        catch (YamlException error)
+        {
+            throw Wrong(
+                file,
+                $"line {error.Start.Line} is no option with a value, or a list of values, such as 'lr: 0.1'"
+            );
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw Wrong(file, error.Message);
+        }
+    }
+
+    /// <summary>Writes options, those of one name as a list.</summary>
+    public static void Write(string path, IEnumerable<GivenOption> settings)
+    {
+        var options = settings
+            .GroupBy(setting => setting.Name)
+            .ToDictionary(
+                group => group.Key,
+                group => group.ToList() is [var only] ? (object)only.Text : group.Select(it => it.Text).ToList()
+            );
+        var yaml = new SerializerBuilder().Build().Serialize(options).ReplaceLineEndings("\n");
+        File.WriteAllText(path, "# Repeats this run: hybrid train --config run.yaml\n" + yaml);
+    }
+
+    private static string Text(string file)
+    {
+        using var stream = File.OpenRead(file);
+        var bytes = new byte[MostBytes + 1];
+        var length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
+        return length <= MostBytes
+            ? new UTF8Encoding(encoderShouldEmitUTF8Identifier: false).GetString(bytes, 0, length).TrimStart('\uFEFF')
+            : throw Wrong(file, $"it is longer than {MostBytes} bytes");
+    }
+
+    /// <summary>A list is one value, which has commas, unless it is of pairs: these are options of their own.</summary>
+    private static IReadOnlyList<string> Values(Parser yaml)
+    {
+        if (yaml.TryConsume<Scalar>(out var scalar))
+            return [scalar.Value];
+        if (yaml.Accept<SequenceStart>(out _))
+            return List(yaml) is var items && items.All(item => item.Contains('=')) ? items : [string.Join(',', items)];
+        yaml.Consume<MappingStart>();
+        var pairs = new List<string>();
+        while (!yaml.TryConsume<MappingEnd>(out _))
+        {
+            var key = yaml.Consume<Scalar>().Value;
+            var value = yaml.Accept<SequenceStart>(out _) ? string.Join(',', List(yaml)) : yaml.Consume<Scalar>().Value;
+            pairs.Add($"{key}={value}");
+        }
+        return pairs;
+    }
+
+    private static List<string> List(Parser yaml)
+    {
+        yaml.Consume<SequenceStart>();
+        var items = new List<string>();
+        while (!yaml.TryConsume<SequenceEnd>(out _))
+            items.Add(yaml.Consume<Scalar>().Value);
+        return items;
+    }
+
+    private static RequestException Wrong(string file, string reason) =>
+        new($"--config {Quoted.Plain(file)}: {Quoted.Plain(reason)}");
+}
