@@ -31,12 +31,14 @@ module internal DataOptions =
     ]
 
     let private imageSize =
+        let struct (side, _) = start.Size
+
         "--image-size SIZE  pixels a side, or HEIGHTxWIDTH, that the pictures of a folder are brought to"
         |> Row.fits Value.imageSize (fun it draft ->
             match draft.Data.Source with
             | DataSource.Folder _ -> Ok { draft with Data.Size = it }
             | source -> Error $"--image-size is for folders of pictures: {source} has a size of its own")
-        |> Row.byDefault (let struct (side, _) = start.Size in side)
+        |> Row.byDefault side
 
     let ofTraining = data :: parts @ [ imageSize ]
 
@@ -67,7 +69,7 @@ module internal ModelOptions =
 
     let model =
         $"--model NAME  the network: {names}"
-        |> Row.sets Value.text (fun it draft -> { draft with Network.Name = it })
+        |> Row.sets Value.model (fun it draft -> { draft with Network.Name = it })
         |> Row.byDefault usual
         |> Row.decides
 

@@ -77,11 +77,7 @@ module internal MachineOptions =
         |> Row.sets (Value.atLeast 1) (fun it draft -> { draft with Top = it })
         |> Row.byDefault Draft.start.Top
         "--csv FILE  write the table to this file as CSV; - for stdout, with all else on stderr"
-        |> Row.fits Value.csv (fun it draft ->
-            if it = "-" && draft.Json then
-                Error "--csv - and --json both want stdout"
-            else
-                Ok { draft with Csv = it })
+        |> Row.sets Value.csv (fun it draft -> { draft with Csv = it })
     ]
 
     let measurements = [

@@ -180,6 +180,13 @@ module internal Value =
         let add one all = Result.bind (fun one -> Result.map (fun all -> one :: all) all) one
         List.foldBack add (words text |> List.map read) (Ok [])
 
+    /// The name of a model of the zoo, as it is given; empty for the usual one.
+    let model (_: string) (name: string) =
+        if name = "" then
+            Ok name
+        else
+            Catalogue.find name [] |> Result.map (fun _ -> name)
+
     /// Names of models of the zoo, as its own spelling has them.
     let models option text : Result<IReadOnlyList<string>, string> =
         match list (fun name -> Catalogue.find name []) text with

@@ -5,13 +5,13 @@ open Hybrid
 /// The verbs besides `train`.
 module internal Verbs =
 
-    let private verb name help words groups make : Verb = {
+    let private verb name help : Verb = {
         Name = name
         Help = help
-        Words = words
-        Groups = groups
+        Words = ""
+        Groups = []
         Start = fun _ -> Draft.start
-        Make = make
+        Make = fun _ _ -> Error []
     }
 
     let private sourceGiven (given: Given) = GivenOption.has DataOptions.data.Name given.Settings
@@ -37,67 +37,69 @@ module internal Verbs =
 
     let private unless mistakes request = if List.isEmpty mistakes then Ok request else Error mistakes
 
-    let test =
-        verb
-            "test"
-            "evaluate a checkpoint on a split"
-            ""
-            [
+    let private ofMachine = "Machine and output", MachineOptions.all
+
+    let test = {
+        verb "test" "evaluate a checkpoint on a split" with
+            Groups = [
                 "Checkpoint", ModelOptions.stored
                 "Data",
                 testedData :: DataOptions.split :: DataOptions.parts @ [ acceptChanged; RecipeOptions.batchSize ]
-                "Machine and output", MachineOptions.all
+                ofMachine
             ]
-            (fun given draft ->
-                Request.Test {
-                    Checkpoint = draft.Checkpoint
-                    Data = draft.Data
-                    SourceGiven = sourceGiven given
-                    Split = draft.Split
-                    AcceptChangedData = draft.AcceptChangedData
-                    Model = draft.Network
-                    BatchSize = draft.Training.BatchSize
-                    Machine = draft.Machine
-                    Json = draft.Json
-                }
-                |> unless (missing "checkpoint" "the file to test" draft.Checkpoint))
+            Make =
+                fun given draft ->
+                    Request.Test {
+                        Checkpoint = draft.Checkpoint
+                        Data = draft.Data
+                        SourceGiven = sourceGiven given
+                        Split = draft.Split
+                        AcceptChangedData = draft.AcceptChangedData
+                        Model = draft.Network
+                        BatchSize = draft.Training.BatchSize
+                        Machine = draft.Machine
+                        Json = draft.Json
+                    }
+                    |> unless (missing "checkpoint" "the file to test" draft.Checkpoint)
+    }
 
-    let predict =
-        verb
-            "predict"
-            "the most probable classes of picture files or folders"
-            "FILE_OR_FOLDER...  pictures (JPEG, PNG, WebP, BMP or GIF), and folders whose pictures are meant, those of folders inside them too"
-            [
+    let predict = {
+        verb "predict" "the most probable classes of picture files or folders" with
+            Words =
+                "FILE_OR_FOLDER...  pictures (JPEG, PNG, WebP, BMP or GIF), and folders whose pictures are meant, those of folders inside them too"
+            Groups = [
                 "Checkpoint", ModelOptions.stored @ [ lendingData ]
-                "Machine and output", RecipeOptions.batchSize :: MachineOptions.all
-                "Predictions", MachineOptions.predictions
+                "Predictions", RecipeOptions.batchSize :: MachineOptions.predictions
+                ofMachine
             ]
-            (fun given draft ->
-                Request.Predict {
-                    Checkpoint = draft.Checkpoint
-                    Files = Array.ofList given.Words
-                    Top = draft.Top
-                    Data = draft.Data
-                    SourceGiven = sourceGiven given
-                    Model = draft.Network
-                    BatchSize = draft.Training.BatchSize
-                    Machine = draft.Machine
-                    Csv = draft.Csv
-                    Json = draft.Json
-                }
-                |> unless [
-                    yield! missing "checkpoint" "the file to predict with" draft.Checkpoint
+            Make =
+                fun given draft ->
+                    Request.Predict {
+                        Checkpoint = draft.Checkpoint
+                        Files = Array.ofList given.Words
+                        Top = draft.Top
+                        Data = draft.Data
+                        SourceGiven = sourceGiven given
+                        Model = draft.Network
+                        BatchSize = draft.Training.BatchSize
+                        Machine = draft.Machine
+                        Csv = draft.Csv
+                        Json = draft.Json
+                    }
+                    |> unless [
+                        yield! missing "checkpoint" "the file to predict with" draft.Checkpoint
 
-                    if given.Words.IsEmpty then
-                        "nothing to predict: name picture files or folders"
-                ])
+                        if given.Words.IsEmpty then
+                            "nothing to predict: name picture files or folders"
 
-    let summary =
-        verb
-            "summary"
-            "layers, shapes, parameters and multiply-adds; nothing is allocated"
-            ""
-            [
+                        if draft.Csv = "-" && draft.Json then
+                            "--csv - and --json both want stdout"
+                    ]
+    }
+
+    let summary = {
+        verb "summary" "layers, shapes, parameters and multiply-adds; nothing is allocated" with
+            Groups = [
                 "Network",
                 [
                     ModelOptions.model
@@ -108,65 +110,65 @@ module internal Verbs =
                 ]
                 "Output", MachineOptions.output
             ]
-            (fun _ draft ->
-                Ok(
+            Make =
+                fun _ draft ->
                     Request.Summary {
                         Model = draft.Network
                         Checkpoint = draft.Checkpoint
                         Input = draft.Input
                         Json = draft.Json
                     }
-                ))
+                    |> Ok
+    }
 
-    let export =
-        verb
-            "export"
-            "write a checkpoint in another format, or draw its network"
-            ""
-            [ "Checkpoint", ModelOptions.stored; "Output", MachineOptions.target :: MachineOptions.output ]
-            (fun _ draft ->
-                Request.Export {
-                    Checkpoint = draft.Checkpoint
-                    To = draft.To
-                    Model = draft.Network
-                    Json = draft.Json
-                }
-                |> unless (
-                    missing "checkpoint" "the file to read" draft.Checkpoint
-                    @ missing "to" "the file to write" draft.To
-                ))
+    let export = {
+        verb "export" "write a checkpoint in another format, or draw its network" with
+            Groups = [ "Checkpoint", ModelOptions.stored; "Output", MachineOptions.target :: MachineOptions.output ]
+            Make =
+                fun _ draft ->
+                    Request.Export {
+                        Checkpoint = draft.Checkpoint
+                        To = draft.To
+                        Model = draft.Network
+                        Json = draft.Json
+                    }
+                    |> unless [
+                        yield! missing "checkpoint" "the file to read" draft.Checkpoint
+                        yield! missing "to" "the file to write" draft.To
+                    ]
+    }
+
+    let private compared = [
+        "Networks", [ ModelOptions.models; ModelOptions.checkpoints ]
+        "Data", DataOptions.ofTraining
+        "Recipe", [ RecipeOptions.epochs; RecipeOptions.batchSize; RecipeOptions.seed ]
+        "Output", [ MachineOptions.out "folder that the runs' folders are made in (default: runs)" ]
+        ofMachine
+    ]
 
     /// Its runs are stored as the trains that they are, since each of them goes on by itself.
-    let compare: Verb =
-        let groups = [
-            "Networks", [ ModelOptions.models; ModelOptions.checkpoints ]
-            "Data", DataOptions.ofTraining
-            "Recipe", [ RecipeOptions.epochs; RecipeOptions.batchSize; RecipeOptions.seed ]
-            "Machine and output",
-            MachineOptions.out "folder that the runs' folders are made in (default: runs)" :: MachineOptions.all
-        ]
+    let compare = {
+        verb "compare" "several models under one protocol, as one table" with
+            Groups = compared
+            Make =
+                fun given draft ->
+                    Request.Compare {
+                        Models = draft.Models
+                        Checkpoints = draft.Checkpoints
+                        Train = TrainVerb.request (Verb.ofRun compared given.Settings) draft
+                    }
+                    |> Ok
+    }
 
-        verb "compare" "several models under one protocol, as one table" "" groups (fun given draft ->
-            Ok(
-                Request.Compare {
-                    Models = draft.Models
-                    Checkpoints = draft.Checkpoints
-                    Train = TrainVerb.request (Verb.ofRun groups given.Settings) draft
-                }
-            ))
-
-    let bench =
-        verb
-            "bench"
-            "images per second of training, inference and the input pipeline on this machine"
-            ""
-            [
+    let bench = {
+        verb "bench" "images per second of training, inference and the input pipeline on this machine" with
+            Groups = [
                 "What is measured",
                 ModelOptions.models :: RecipeOptions.batchSizeUpTo 2 65536 :: MachineOptions.measurements
-                "Machine and output", MachineOptions.all
+                ofMachine
             ]
-            (fun _ draft ->
-                Ok(
+            Make =
+                fun _ draft ->
                     Request.Bench {
                         Models = draft.Models
                         BatchSize = draft.Training.BatchSize
@@ -177,14 +179,13 @@ module internal Verbs =
                         Worker = draft.Worker
                         Json = draft.Json
                     }
-                ))
+                    |> Ok
+    }
 
-    let doctor =
-        verb
-            "doctor"
-            "what was found on this machine, and what to do about what is missing"
-            ""
-            [ "Machine and output", MachineOptions.computer @ MachineOptions.output ]
-            (fun _ draft -> Ok(Request.Doctor { Machine = draft.Machine; Json = draft.Json }))
+    let doctor = {
+        verb "doctor" "what was found on this machine, and what to do about what is missing" with
+            Groups = [ "Machine and output", MachineOptions.computer @ MachineOptions.output ]
+            Make = fun _ draft -> Ok(Request.Doctor { Machine = draft.Machine; Json = draft.Json })
+    }
 
     let all = [ TrainVerb.verb; test; predict; summary; export; compare; bench; doctor ]

@@ -257,6 +257,7 @@ let private wrong =
                 [
                     "train --optimizer admw --betas 0.8,0.9", 2
                     "train --schedule cosin --min-lr 0.01", 2
+                    "train --model DenseNt --betas 0.8,0.9 --gamma 0.5", 2
                     "test --checkpont c", 2
                     "train --patience x --min-delta 0.1", 2
                     "train --learning-rate 0.1", 2
