@@ -27,7 +27,9 @@ module internal Parse =
             Some(word.Substring(2, at - 2), word.Substring(at + 1))
         | _ -> None
 
-    let private unknown (rows: Row list) option =
+    let private unknown (rows: Row list) (word: string) =
+        let option = (word.Split '=')[0]
+
         match Suggest.nearest [ for row in rows -> $"--{row.Name}" ] option with
         | Some near -> $"unknown option {option}; did you mean {near}?"
         | None -> $"unknown option {option}"
@@ -120,7 +122,7 @@ module internal Parse =
                     | None -> $"'{file}': " + unknown rows $"--{name}"
             ]
 
-    /// Flags that are given as false are not given.
+    /// Flags that are given as false are not given, here or in a file behind them.
     let private withoutFalse (given: Given) = {
         given with
             Settings = given.Settings |> List.filter (fun it -> not (Argument.isFlag it.Name && it.Text = "false"))
@@ -145,7 +147,8 @@ module internal Parse =
 
     let private isHelp word = word = "--help" || word = "-h"
 
-    /// Reads a command line, without the program's name. Never fails: what is wrong is a request too.
+    /// Reads a command line, without the program's name. What is wrong is a request too; nothing is thrown but what
+    /// `ReadSettings` throws.
     let commandLine (surroundings: Surroundings) (arguments: string array) : Request =
         match List.ofArray arguments with
         | []
@@ -192,7 +195,9 @@ module internal Parse =
         else
             let given, slips = read "" train (Array.tail arguments)
 
-            match slips @ Option.toList (Verb.notStored train given.Settings), lazy (Verb.read given train) with
+            match
+                slips @ Option.toList (Verb.notStored train given.Settings), lazy (Verb.read (withoutFalse given) train)
+            with
             | mistake :: _, _
             | [], Lazy(Error(mistake :: _)) -> Error mistake
             | [], Lazy(Ok(Request.Train({ FindBatchSize = false } as request))) ->

@@ -33,7 +33,8 @@ type internal Row = {
     Read: string -> Result<Draft -> Result<Draft, string>, string>
 }
 
-/// A row begins as its line of the help, such as "--seed N  what it means", and is piped through what else is known.
+/// A row begins as its line of the help, such as "--seed N  what it means", and is piped through what else is known. A new
+/// option is a row in a group of a verb, and a name in `Argument`.
 [<RequireQualifiedAccess>]
 module internal Row =
 

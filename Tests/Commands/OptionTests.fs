@@ -244,6 +244,7 @@ let private wrong =
                 Expect.exists told (fun line -> line.Contains word) word
 
             Expect.equal told.Length 8 "one line each, and where to look"
+            Expect.stringContains (mistakes "train --modl=x").Head "--modl; did you mean --model?" "also with ="
 
             let misfits =
                 mistakes

@@ -45,6 +45,10 @@ let tests =
             Expect.equal again.Machine { machine with Precision = Precision.BFloat16 } "the machine"
         }
 
+        test "a flag that is false there stays so" {
+            Expect.equal (stored "train --no-shuffle=false --lr 0.5").Arguments [| "train"; "--lr"; "0.5" |] "not given"
+        }
+
         for option in
             [
                 "--libtorch /evil"
