@@ -62,8 +62,8 @@ type CommandLine =
 
     /// The run that a command line from a run's folder describes, computed on `machine`; throws where it holds what a
     /// file has no say in.
-    static member Stored(arguments: string array, machine: MachineRequest) : TrainRequest =
-        match Parse.stored arguments machine with
+    static member Stored(arguments: string array, machine: MachineRequest, holdsValues: bool) : TrainRequest =
+        match Parse.stored arguments machine holdsValues with
         | Ok request -> request
         | Error message -> raise (WrongRequestException message)
 
@@ -74,10 +74,34 @@ type Models =
         let own = if classes > 0 then [ "num_classes", string classes ] else []
         ModelOptions.find own request |> orThrow
 
-    /// The model that a checkpoint's hyperparameters describe.
-    static member Restore(stored: JsonObject, request: ModelRequest) : Model =
-        StoredRun.toModel stored request.Name [ for struct (key, value) in request.Hparams -> key, value ]
+    /// The model that a checkpoint's hyperparameters describe, and the network itself where it holds that.
+    static member Restore(stored: JsonObject, network: string | null, request: ModelRequest) : Model =
+        StoredModel.restore stored network request.Name [ for struct (key, value) in request.Hparams -> key, value ]
         |> orThrow
+
+    /// The network itself, for a checkpoint.
+    static member Network(model: Model) : string =
+        try
+            StoredModel.write model
+        with :? InvalidOperationException ->
+            raise (
+                WrongRequestException
+                    $"{model.Name} is nested too deeply to be stored: name fewer parts inside one another"
+            )
+
+    /// Makes a family of models known under its name, to the command line and to checkpoints.
+    static member Add(family: ModelFamily) : unit = Catalogue.add family
+
+    /// The same for a network that has no hyperparameters but its number of classes.
+    static member Add(name: string, network: Func<int, Net>) : unit =
+        Catalogue.add {
+            Name = name
+            Hparams = [ HparamSpec.classes ]
+            Build =
+                fun values ->
+                    let classes = values.Int HparamSpec.classes.Name
+                    Ok { Model.ofNet name classes (network.Invoke classes) with Hparams = values.All }
+        }
 
     /// What rebuilds the model.
     static member Describe(model: Model) : JsonObject = StoredRun.ofModel model
@@ -161,6 +185,9 @@ type Training =
     /// The recipe of a model as a request has it: on its data, with what its options change.
     static member Recipe(request: TrainRequest, model: Model) : Recipe =
         TrainVerb.recipe request model |> Result.mapError (String.concat "\n") |> orThrow
+
+    /// The recipe that a checkpoint's hyperparameters hold; throws with what is wrong in them.
+    static member Stored(hyperParameters: JsonObject) : Recipe = StoredRecipe.read hyperParameters |> orThrow
 
     /// What that recipe has otherwise than its user may think, in sentences.
     static member Remarks(request: TrainRequest, model: Model, recipe: Recipe) : string array =

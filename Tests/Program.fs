@@ -39,6 +39,7 @@ let private inside = [
     Training.FitResultTests.tests
     Training.DiagnosisTests.tests
     Training.StoredRunTests.tests
+    Training.StoredValueTests.tests
     Training.ParityTests.tests
     Training.TorchReferenceTests.tests
     Training.PrecisionTests.tests
@@ -85,6 +86,7 @@ let private processes = [
     Commands.BrokenRunTests.tests
     Commands.RunFolderTests.tests
     Commands.ResumeTests.tests
+    Commands.OwnModelTests.tests
     Commands.TrialTests.tests
     Commands.PublishedTests.tests
     Commands.ExportTests.tests

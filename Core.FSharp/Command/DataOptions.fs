@@ -65,7 +65,7 @@ module internal ModelOptions =
         let name = if request.Name = "" then usual else request.Name
         Catalogue.find name (own @ [ for struct (key, value) in request.Hparams -> key, value ])
 
-    let private names = String.concat ", " Catalogue.names
+    let private names = String.concat ", " (Catalogue.names ())
 
     let model =
         $"--model NAME  the network: {names}"
@@ -76,7 +76,7 @@ module internal ModelOptions =
     let models =
         "--models NAMES  networks separated by commas"
         |> Row.sets Value.models (fun it draft -> { draft with Models = it })
-        |> Row.byDefault (String.concat "," Catalogue.names)
+        |> Row.byDefault (String.concat "," (Catalogue.names ()))
         |> Row.owned Owner.Process
 
     let hparam =

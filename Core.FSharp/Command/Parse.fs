@@ -183,7 +183,9 @@ module internal Parse =
 
     /// The run that a stored command line describes, to be computed on `machine`. It came from a file: only options that
     /// belong to the run may stand there, so that nothing in it loads or starts anything; its precision is one of them.
-    let stored (arguments: string array) (machine: MachineRequest) : Result<TrainRequest, string> =
+    /// `holdsValues`: the run has its network and its recipe beside the command line, where they are read; what the command
+    /// line says of them is handed on and asked nothing.
+    let stored (arguments: string array) (machine: MachineRequest) holdsValues : Result<TrainRequest, string> =
         let train = TrainVerb.verb
 
         if arguments.Length > mostWords || Array.sumBy String.length arguments > mostCharacters then
@@ -195,9 +197,15 @@ module internal Parse =
         else
             let given, slips = read "" train (Array.tail arguments)
 
-            match
-                slips @ Option.toList (Verb.notStored train given.Settings), lazy (Verb.read (withoutFalse given) train)
-            with
+            let given = withoutFalse given
+
+            let asked =
+                if holdsValues then
+                    { given with Settings = TrainVerb.withoutValues given.Settings }
+                else
+                    given
+
+            match slips @ Option.toList (Verb.notStored train given.Settings), lazy (Verb.read asked train) with
             | mistake :: _, _
             | [], Lazy(Error(mistake :: _)) -> Error mistake
             | [], Lazy(Ok(Request.Train({ FindBatchSize = false } as request))) ->
@@ -205,6 +213,7 @@ module internal Parse =
 
                 Ok {
                     request with
+                        Settings = Verb.ofRun train.Groups given.Settings
                         Machine = { machine with Precision = numbers.Precision; Tf32 = numbers.Tf32 }
                 }
             | _ -> Error "--batch-size has not been found"

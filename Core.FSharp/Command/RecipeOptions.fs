@@ -21,7 +21,7 @@ module internal RecipeOptions =
         | (DataSource.Cifar10 _ | DataSource.Cifar100 _), _ -> published
 
     let private models = [
-        for name in Catalogue.names do
+        for name in Catalogue.names () do
             match Catalogue.find name [] with
             | Ok model -> name, model
             | Error _ -> ()

@@ -18,6 +18,12 @@ module internal TrainVerb =
         "Machine and output", MachineOptions.all
     ]
 
+    /// The options that neither choose the network nor change its recipe.
+    let withoutValues (settings: GivenOption list) =
+        let values = [ ModelOptions.model; ModelOptions.hparam ] @ RecipeOptions.rows |> List.map _.Name |> set
+
+        settings |> List.filter (fun it -> not (values.Contains it.Name))
+
     /// Beside the machine and the form of the output: a run's place, and that of its data. All else is as it was started.
     let private withResume = [ "resume"; "accept-changed-data"; "data" ]
 

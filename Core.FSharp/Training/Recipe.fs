@@ -74,21 +74,24 @@ module Recipe =
         LogEvery = 50
     }
 
-    /// The tutorial's recipe for a model: SGD for the residual networks, AdamW (there called Adam) for the others;
-    /// 180 epochs, a tenth of the rate after 100 and after 150.
+    /// The recipe that a model's authors published. Throws `InvalidOperationException` where the model names an optimiser
+    /// that is none of `optimizers`.
     let published (model: Model) : Recipe =
-        let optimizer, rate =
-            match model.Name with
-            | "ResNet"
-            | "ResNetPreAct" -> sgd, 0.1
-            | _ -> adamW, 1e-3
+        let words = model.Published
+
+        let optimizer =
+            match List.tryFind (fun (name, _) -> name = words.Optimizer) optimizers with
+            | Some(_, (optimizer, _)) -> optimizer
+            | None ->
+                let problem = Suggest.unknown "optimiser" (List.map fst optimizers) words.Optimizer
+                invalidOp $"{model.Name} is published with an {problem}"
 
         {
             plain with
-                Epochs = 180
+                Epochs = words.Epochs
                 Optimizer = optimizer
-                LearningRate = rate
-                Schedule = Schedule.Milestones([ 100; 150 ], 0.1)
+                LearningRate = words.LearningRate
+                Schedule = Schedule.Milestones(words.Milestones, words.Gamma)
                 Augment = Augment.tutorial
         }
 

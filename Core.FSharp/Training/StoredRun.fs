@@ -126,35 +126,3 @@ module StoredRun =
             "seed", whole recipe.Seed
             "log_every", whole (int64 recipe.LogEvery)
         ]
-
-    let private asText (node: JsonNode | null) =
-        let one (node: JsonNode | null) =
-            match node with
-            | null -> ""
-            | :? JsonValue as value -> string value
-            | nested -> nested.ToJsonString()
-
-        match node with
-        | :? JsonArray as items -> items |> Seq.map one |> String.concat ","
-        | node -> one node
-
-    /// The network that stored hyperparameters describe: under `model_hparams` if there, else among the rest.
-    /// `name` and `overrides` win over what is stored.
-    let toModel (stored: JsonObject) (name: string) (overrides: (string * string) list) : Result<Model, string> =
-        let storedName =
-            match stored["model_name"] with
-            | null -> ""
-            | :? JsonValue as name -> string name
-            | other -> other.ToJsonString()
-
-        let wanted = if name = "" then storedName else name
-
-        if wanted = "" then
-            Error "the checkpoint does not name its network: say which it is with --model"
-        else
-            let own =
-                match stored["model_hparams"] with
-                | :? JsonObject as fields -> [ for field in fields -> field.Key, asText field.Value ]
-                | _ -> []
-
-            Catalogue.find wanted (own @ overrides)

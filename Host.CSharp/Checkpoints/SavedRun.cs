@@ -46,6 +46,26 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
 
     public void Dispose() => Folder.Dispose();
 
+    /// <summary>Whether the network and the recipe are read from their stored values: earlier versions have written down
+    /// the command line alone.</summary>
+    private bool HoldsValues => StoredFacts.Network(Checkpoint, Source) is not null;
+
+    /// <summary>The recipe that the run was started with.</summary>
+    /// <exception cref="WorkException">What the file holds cannot be one.</exception>
+    public Recipe Recipe(TrainRequest request, Model model)
+    {
+        if (!HoldsValues)
+            return Training.Recipe(request, model);
+        try
+        {
+            return Training.Stored(Checkpoint.HyperParameters ?? []);
+        }
+        catch (WrongRequestException error)
+        {
+            throw new WorkException($"'{Source}': {Quoted.Plain(error.Message.Split('\n')[0])}", error);
+        }
+    }
+
     /// <summary>A checkpoint and the state in it; where there is none to go on from, the message says what else is.</summary>
     private static (Checkpoint, RunState) Read(RunFolder folder, string path)
     {
@@ -111,7 +131,7 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
     {
         try
         {
-            return CommandLine.Stored([.. State.Arguments], machine);
+            return CommandLine.Stored([.. State.Arguments], machine, HoldsValues);
         }
         catch (WrongRequestException error)
         {

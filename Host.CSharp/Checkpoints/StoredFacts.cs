@@ -25,6 +25,10 @@ public sealed record StoredFacts(
 {
     /// <summary>Where formats without metadata of their own keep it, inside the hyperparameters.</summary>
     public const string Key = "hybrid";
+
+    /// <summary>Of the network itself.</summary>
+    public const string NetworkKey = "network";
+
     private const string InputKey = "input",
         ClassesKey = "classes",
         NormalisationKey = "normalisation",
@@ -37,9 +41,7 @@ public sealed record StoredFacts(
     /// <exception cref="WorkException">Something in it cannot be; the message says what, in one line.</exception>
     public static StoredFacts Read(Checkpoint file, string path, int outputs)
     {
-        var inside = file.HyperParameters?[Key] as JsonObject;
-        var metadata = file is { Format: "safetensors", HyperParameters: not null } ? file.Metadata : null;
-        JsonNode? Stated(string key) => inside?[key] ?? metadata?[key];
+        JsonNode? Stated(string key) => StoredFacts.Stated(file, key);
         try
         {
             var input = ToInput(Text(Stated(InputKey)));
@@ -60,6 +62,30 @@ public sealed record StoredFacts(
         {
             throw new WorkException($"'{path}': its metadata is not what Hybrid writes there", error);
         }
+    }
+
+    /// <summary>The network as a file holds it, as text; null where it holds none.</summary>
+    /// <exception cref="WorkException">It is no text.</exception>
+    public static string? Network(Checkpoint file, string path)
+    {
+        try
+        {
+            return Text(Stated(file, NetworkKey));
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new WorkException($"'{path}': its network is not what Hybrid writes there", error);
+        }
+    }
+
+    /// <summary>The network as an entry of a safetensors file's metadata.</summary>
+    public static KeyValuePair<string, string> OfNetwork(string network) => new(NetworkKey, network);
+
+    private static JsonNode? Stated(Checkpoint file, string key)
+    {
+        var inside = file.HyperParameters?[Key] as JsonObject;
+        var metadata = file is { Format: "safetensors", HyperParameters: not null } ? file.Metadata : null;
+        return inside?[key] ?? metadata?[key];
     }
 
     /// <summary>The entries of a safetensors file's metadata.</summary>

@@ -41,7 +41,7 @@ public sealed record TrainedModel(
     {
         var file = CheckpointFile.Read(path);
         var stored = file.HyperParameters ?? [];
-        var model = Models.Restore(stored, request);
+        var model = RestoreModel(file, path, request);
         var facts = StoredFacts.Read(file, path, model.Classes);
         var specs = Models.StateTensors(Models.Plan(model, facts.Input));
         stored.Remove(StoredFacts.Key);
@@ -57,6 +57,11 @@ public sealed record TrainedModel(
             facts.Set
         );
     }
+
+    /// <summary>The network that a file holds, or that its name and hyperparameters describe.</summary>
+    /// <exception cref="RequestException">It does not say which network it is of.</exception>
+    public static Model RestoreModel(Checkpoint file, string path, ModelRequest request) =>
+        Models.Restore(file.HyperParameters ?? [], StoredFacts.Network(file, path), request);
 
     /// <summary>A network's weights, under its own names and compared with it.</summary>
     private static IReadOnlyList<StoredTensor> Weights(
@@ -117,12 +122,12 @@ public sealed record TrainedModel(
         IEnumerable<KeyValuePair<string, string>> facts
     )
     {
-        var (input, classes, normalisation, data, set) = trainedOn;
+        var (network, input, classes, normalisation, data, set) = trainedOn;
         var stated = new StoredFacts(input, classes, normalisation, data, set);
         Safetensors.Write(
             path,
             tensors,
-            Metadata(hyperParameters, [.. stated.ToMetadata(), .. facts]),
+            Metadata(hyperParameters, [.. stated.ToMetadata(), StoredFacts.OfNetwork(network), .. facts]),
             makeFolder: false
         );
     }
@@ -146,7 +151,9 @@ public sealed record TrainedModel(
         get
         {
             var described = Described;
-            described[StoredFacts.Key] = Facts.ToJson();
+            var facts = Facts.ToJson();
+            facts[StoredFacts.NetworkKey] = Models.Network(Model);
+            described[StoredFacts.Key] = facts;
             return described;
         }
     }
@@ -154,7 +161,12 @@ public sealed record TrainedModel(
     private StoredFacts Facts => new(Input, Classes, Normalisation, Data, Set);
 
     /// <summary>Writes the same network as a safetensors file; what its own file did not say stays unsaid.</summary>
-    public void Write(string path) => Safetensors.Write(path, Tensors, Metadata(Described, Facts.ToMetadata()));
+    public void Write(string path) =>
+        Safetensors.Write(
+            path,
+            Tensors,
+            Metadata(Described, [.. Facts.ToMetadata(), StoredFacts.OfNetwork(Models.Network(Model))])
+        );
 
     private static Dictionary<string, string> Metadata(
         JsonObject hyperParameters,
@@ -168,8 +180,10 @@ public sealed record TrainedModel(
         };
 }
 
-/// <summary>What a checkpoint says of the data that its network was trained on.</summary>
+/// <summary>What a checkpoint says of its network, and of the data that it was trained on.</summary>
+/// <param name="Network">As <see cref="Models.Network"/> writes it.</param>
 public sealed record TrainedOn(
+    string Network,
     Shape Input,
     IReadOnlyList<string> Classes,
     Normalisation Normalisation,

@@ -8,12 +8,15 @@ namespace Hybrid.Host.Commands;
 /// <summary>The network that is asked for, for the data that it is to learn from.</summary>
 internal static class RequestedModel
 {
-    /// <summary>The model of a request, for the classes of its data.</summary>
+    /// <summary>The model of a request, for the classes of its data; of a run that is taken up again the network that it
+    /// has saved.</summary>
     /// <exception cref="RequestException">It is for another number of classes.</exception>
-    public static Model Of(TrainRequest request, LoadedData data)
+    public static Model Of(TrainRequest request, LoadedData data, SavedRun? saved = null)
     {
         var classes = data.Train.Classes.Length;
-        var model = Models.Find(request.Model, classes);
+        var model = saved is null
+            ? Models.Find(request.Model, classes)
+            : TrainedModel.RestoreModel(saved.Checkpoint, saved.Source, Requests.Unnamed);
         return model.Classes == classes
             ? model
             : throw new RequestException(

@@ -46,10 +46,10 @@ public sealed class TrainingRun : IDisposable
         (_request, _data, _output) = (request, data, output);
         try
         {
-            _model = RequestedModel.Of(request, data);
+            _model = RequestedModel.Of(request, data, saved);
             RequestedModel.Check(request.Monitor, data);
             var plan = Models.Plan(_model, data.Train.Shape);
-            _recipe = Training.Recipe(request, _model);
+            _recipe = saved?.Recipe(request, _model) ?? Training.Recipe(request, _model);
             var hyperParameters = Models.Describe(_model, _recipe);
             StartedWith.Add(hyperParameters, request, data.Name, placement);
             // Before memory is taken for a network that a file describes.
@@ -72,6 +72,7 @@ public sealed class TrainingRun : IDisposable
                 _folder.WriteHyperParameters(hyperParameters, data.Name, request.Data);
             }
             var trainedOn = new TrainedOn(
+                Models.Network(_model),
                 data.Train.Shape,
                 data.Train.Classes,
                 data.Normalisation,

@@ -18,7 +18,9 @@ internal sealed class LibtorchContext(LibtorchFolder folder) : AssemblyLoadConte
     /// <returns>The program's exit code.</returns>
     internal int Run(string[] arguments)
     {
-        var entry = LoadFromAssemblyPath(Program.Location).EntryPoint!;
+        // A program of somebody's own makes its models known before it comes here.
+        var whole = Assembly.GetEntryAssembly() is { EntryPoint: not null } own ? own : Program;
+        var entry = LoadFromAssemblyPath(whole.Location).EntryPoint!;
         return (int)entry.Invoke(null, BindingFlags.DoNotWrapExceptions, null, [arguments], null)!;
     }
 

@@ -15,7 +15,7 @@ let private machine: MachineRequest = {
     Tf32 = false
 }
 
-let private stored line = CommandLine.Stored(Array.ofList (Executable.words line), machine)
+let private stored line = CommandLine.Stored(Array.ofList (Executable.words line), machine, false)
 
 let private refused line (word: string) =
     let error = Expect.throwsC (fun () -> stored line |> ignore) id

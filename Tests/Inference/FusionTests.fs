@@ -99,13 +99,13 @@ let tests =
                 agree 1e-5 Placement.cpu 1 plan
                 agree 5e-2 bfloat16 2 plan
 
-        for name in Catalogue.names do
+        for name in Catalogue.names () do
             testCase name
             <| fun () ->
                 let model = Catalogue.find name [] |> Result.defaultWith failtest
                 agree 1e-4 Placement.cpu 3 (planOf (Shape.Image(3, 32, 32)) model.Net)
 
-        for name in Catalogue.names do
+        for name in Catalogue.names () do
             testCase $"{name} with its published weights"
             <| fun () ->
                 use _ = torch.NewDisposeScope()

@@ -63,7 +63,7 @@ let private overrides model =
 let private models =
     Arb.fromGen (
         gen {
-            let! model = Gen.elements Catalogue.names
+            let! model = Gen.elements (List.take 4 (Catalogue.names ()))
             let! overrides = overrides model
             return model, overrides
         }
@@ -83,7 +83,7 @@ let tests =
                 Expect.equal keys expected "keys"
 
         testCase "the four networks, in the tutorial's order"
-        <| fun () -> Expect.equal Catalogue.names (List.map fst published) "names"
+        <| fun () -> Expect.equal (List.take 4 (Catalogue.names ())) (List.map fst published) "names"
 
         testCase "case does not count"
         <| fun () ->
@@ -100,7 +100,7 @@ let tests =
             let shown name = (find name []).Hparams |> List.map (fun (key, value) -> key, string value)
 
             Expect.equal
-                (List.map shown Catalogue.names)
+                (List.map shown (List.take 4 (Catalogue.names ())))
                 [
                     [ "num_classes", "10"; "act_fn_name", "relu" ]
                     [
@@ -165,7 +165,7 @@ let tests =
             "an unknown activation"
             "DenseNet"
             [ "act_fn_name", "rellu" ]
-            "unknown act_fn_name 'rellu'; did you mean relu? allowed: tanh, relu, leakyrelu, gelu"
+            "unknown act_fn_name 'rellu'; did you mean relu? allowed: tanh, relu, leakyrelu, gelu, silu, sigmoid, hardswish, hardsigmoid, relu6"
         refused
             "no number"
             "ResNet"

@@ -41,7 +41,7 @@ let tests =
 
         testCase "the zoo comes back the same, and is short"
         <| fun () ->
-            for model in Catalogue.names do
+            for model in Catalogue.names () do
                 match Catalogue.find model [] with
                 | Error message -> failtest message
                 | Ok model ->

@@ -13,13 +13,8 @@ open Hybrid.Tests.Training.SmallData
 let private nowhere = { Placement.cpu with Device = torch.META; Layout = Layout.Contiguous }
 
 /// Of layers that libtorch has for such tensors; convolutions and norms are not among them.
-let private shapesOnly: Model = {
-    Name = "Shapes"
-    Hparams = []
-    Classes = 10
-    Net = sequential [ maxPool 2; relu; flatten; linear 16; relu; linear 10 ]
-    Initialisation = Initialisation.PyTorch
-}
+let private shapesOnly =
+    Model.ofNet "Shapes" 10 (sequential [ maxPool 2; relu; flatten; linear 16; relu; linear 10 ])
 
 let private batch () : Batch = {
     Images = torch.zeros ([| 8L; 3L; 8L; 8L |], device = torch.META)

@@ -57,6 +57,7 @@ let tiny: Model = {
             "net"
             (sequential [ conv 4; batchNorm; relu; residual (name "body" (conv 4)); globalAvgPool; flatten; linear 10 ])
     Initialisation = Initialisation.KaimingNormal(Fan.Out, Activation.Relu)
+    Published = ModelFamily.tutorialAdam
 }
 
 let recipe: Recipe = {

@@ -25,7 +25,7 @@ let tests =
     testList "stored run" [
         for name, text in published do
             testCase $"{name} as the tutorial's checkpoint describes it"
-            <| fun () -> Expect.equal (StoredRun.toModel (parsed text) "" []) (Ok(model name [])) "the zoo's"
+            <| fun () -> Expect.equal (StoredModel.restore (parsed text) null "" []) (Ok(model name [])) "the zoo's"
 
         for name, overrides in
             [
@@ -38,9 +38,14 @@ let tests =
             <| fun () ->
                 let it = model name overrides
                 let text (stored: JsonObject) = stored.ToJsonString()
-                Expect.equal (StoredRun.toModel (parsed (text (StoredRun.ofModel it))) "" []) (Ok it) "of a model"
+
+                Expect.equal
+                    (StoredModel.restore (parsed (text (StoredRun.ofModel it))) null "" [])
+                    (Ok it)
+                    "of a model"
+
                 let run = StoredRun.ofRun it (Recipe.published it)
-                Expect.equal (StoredRun.toModel (parsed (text run)) "" []) (Ok it) "of a run"
+                Expect.equal (StoredModel.restore (parsed (text run)) null "" []) (Ok it) "of a run"
 
         for schedule, expected in
             [
@@ -92,8 +97,8 @@ let tests =
         <| fun () ->
             let stored = StoredRun.ofModel (model "ResNet" [])
             let expected = model "ResNet" [ "num_classes", "3" ]
-            Expect.equal (StoredRun.toModel stored "" [ "num_classes", "3" ]) (Ok expected) "the override"
+            Expect.equal (StoredModel.restore stored null "" [ "num_classes", "3" ]) (Ok expected) "the override"
 
         testCase "nothing that names a network"
-        <| fun () -> Expect.isError (StoredRun.toModel (JsonObject()) "" []) "an error"
+        <| fun () -> Expect.isError (StoredModel.restore (JsonObject()) null "" []) "an error"
     ]

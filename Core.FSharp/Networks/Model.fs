@@ -1,0 +1,193 @@
+namespace Hybrid
+
+/// How a model's authors trained it, in plain words and numbers; `Recipe.published` makes a recipe of it.
+type Published = {
+    /// One of `Recipe.optimizers`.
+    Optimizer: string
+    LearningRate: float
+    Epochs: int
+    /// Epochs after which the rate falls, each time to `Gamma` of itself.
+    Milestones: int list
+    Gamma: float
+}
+
+/// A named network that can be built, described and stored.
+type Model = {
+    Name: string
+    /// As given or by default, in the order of the published definition.
+    Hparams: (string * Hparam) list
+    Classes: int
+    Net: Net
+    Initialisation: Initialisation
+    Published: Published
+}
+
+/// Hyperparameters of a model with their values, all of them checked.
+[<Sealed>]
+type Hparams(values: (string * Hparam) list) =
+
+    let find key =
+        values
+        |> List.tryFind (fun (name, _) -> name = key)
+        |> Option.map snd
+        |> Option.defaultWith (fun () -> invalidOp $"the family has no hyperparameter {key}")
+
+    /// In the family's order.
+    member _.All = values
+
+    member _.Int key =
+        match find key with
+        | Hparam.Int number -> number
+        | other -> invalidOp $"hyperparameter {key} is {other}, no whole number"
+
+    member _.Ints key =
+        match find key with
+        | Hparam.Ints numbers -> numbers
+        | other -> invalidOp $"hyperparameter {key} is {other}, no list of whole numbers"
+
+    member _.Text key =
+        match find key with
+        | Hparam.Text word -> word
+        | other -> invalidOp $"hyperparameter {key} is {other}, no word"
+
+/// A hyperparameter of a family of models: its name, what it is where nobody says, and what it may be.
+type HparamSpec = {
+    Name: string
+    Default: Hparam
+    /// The value in its usual spelling, or what is wrong with it.
+    Check: Hparam -> Result<Hparam, string>
+}
+
+/// A family of models under one name: how its hyperparameters make a network.
+type ModelFamily = {
+    Name: string
+    /// `num_classes` is among them.
+    Hparams: HparamSpec list
+    /// Errors are sentences for whoever chose the values.
+    Build: Hparams -> Result<Model, string>
+}
+
+[<RequireQualifiedAccess>]
+module HparamSpec =
+
+    /// A whole number from 1 to `most`.
+    let int name usual most : HparamSpec = {
+        Name = name
+        Default = Hparam.Int usual
+        Check =
+            fun value ->
+                match value with
+                | Hparam.Int number when number >= 1 && number <= most -> Ok value
+                | Hparam.Int number when number > most ->
+                    Error $"hyperparameter {name} is {number}, expected a whole number of at most {most}"
+                | other -> Error $"hyperparameter {name} is {other}, expected a whole number of at least 1"
+    }
+
+    /// Whole numbers from 1 to `most`, one or more.
+    let ints name usual most : HparamSpec = {
+        Name = name
+        Default = Hparam.Ints usual
+        Check =
+            fun value ->
+                match value with
+                | Hparam.Ints numbers when List.exists (fun n -> n > most) numbers ->
+                    Error $"hyperparameter {name} has {List.max numbers}, expected whole numbers of at most {most}"
+                | Hparam.Ints numbers when not numbers.IsEmpty && List.forall (fun n -> n >= 1) numbers -> Ok value
+                | other -> Error $"hyperparameter {name} is {other}, expected whole numbers of at least 1"
+    }
+
+    /// How often a part is repeated, group by group.
+    let counts name usual : HparamSpec =
+        let each = ints name usual Limits.blocks
+
+        let few value =
+            match value with
+            | Hparam.Ints numbers when List.sumBy int64 numbers > int64 Limits.blocks ->
+                let sum = List.sumBy int64 numbers
+                Error $"hyperparameter {name} comes to {sum}, expected at most {Limits.blocks} in all groups together"
+            | value -> Ok value
+
+        { each with Check = each.Check >> Result.bind few }
+
+    /// One of some words; case does not count.
+    let word name usual (allowed: string list) : HparamSpec = {
+        Name = name
+        Default = Hparam.Text usual
+        Check =
+            fun value ->
+                let given = string value
+
+                match allowed |> List.tryFind _.Equals(given, System.StringComparison.OrdinalIgnoreCase) with
+                | Some word -> Ok(Hparam.Text word)
+                | None -> Error(Suggest.unknown name allowed given)
+    }
+
+    let classes = int "num_classes" 10 Limits.classes
+
+    let activation = word "act_fn_name" "relu" (List.map fst Activations.named)
+
+[<RequireQualifiedAccess>]
+module ModelFamily =
+
+    /// The tutorial's training of the residual networks.
+    let tutorialSgd = {
+        Optimizer = "sgd"
+        LearningRate = 0.1
+        Epochs = 180
+        Milestones = [ 100; 150 ]
+        Gamma = 0.1
+    }
+
+    /// The tutorial's training of the other networks, by AdamW (there called Adam).
+    let tutorialAdam = { tutorialSgd with Optimizer = "adamw"; LearningRate = 1e-3 }
+
+    /// The activation that the hyperparameters name.
+    let activation (values: Hparams) =
+        let word = values.Text HparamSpec.activation.Name
+        Activations.named |> List.find (fun (name, _) -> name = word) |> snd
+
+    let defaults (family: ModelFamily) = [ for spec in family.Hparams -> spec.Name, spec.Default ]
+
+    /// The model of some hyperparameters given as text, the others by default. The error names what is wrong and what is
+    /// allowed.
+    let build (family: ModelFamily) (overrides: (string * string) list) : Result<Model, string> =
+        let known = Map.ofList (defaults family)
+
+        let apply values (key, text) =
+            values
+            |> Result.bind (fun values ->
+                match Map.tryFind key known with
+                | None ->
+                    let keys = family.Hparams |> List.map _.Name
+                    Error(Suggest.unknown $"hyperparameter of {family.Name}" keys key)
+                | Some pattern ->
+                    Hparam.parseLike pattern text
+                    |> Result.map (fun value -> Map.add key value values)
+                    |> Result.mapError (fun expected -> $"hyperparameter {key} is '{text}', expected {expected}"))
+
+        let checkedIn values =
+            (family.Hparams, Ok [])
+            ||> List.foldBack (fun spec rest ->
+                match spec.Check(Map.find spec.Name values), rest with
+                | Ok value, Ok rest -> Ok((spec.Name, value) :: rest)
+                | Error error, _ -> Error error
+                | Ok _, Error error -> Error error)
+
+        overrides
+        |> List.fold apply (Ok known)
+        |> Result.bind checkedIn
+        |> Result.bind (fun values -> family.Build(Hparams values))
+
+[<RequireQualifiedAccess>]
+module Model =
+
+    /// A network of one's own for so many classes, with PyTorch's first weights, to be trained as the tutorial trains what
+    /// has no recipe of its own.
+    let ofNet name classes net : Model = {
+        Name = name
+        Hparams = []
+        Classes = classes
+        Net = net
+        Initialisation = Initialisation.PyTorch
+        Published = ModelFamily.tutorialAdam
+    }
