@@ -58,7 +58,7 @@ public static class App
                 Interrupt.ExitCode
             );
         }
-        catch (Exception error) when (Single(error) is WrongRequestException)
+        catch (Exception error) when (Single(error) is RequestException)
         {
             return Fail(Single(error).Message, 2);
         }

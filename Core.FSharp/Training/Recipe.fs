@@ -101,6 +101,20 @@ module Recipe =
             Augment = recipe.Augment
     }
 
+    /// The same for a run, which needs a whole batch and, where it gathers several, as many as that.
+    let trainingFeed (recipe: Recipe) placement normalisation (train: Dataset) : Result<Feed, string> =
+        let feed = feed recipe placement normalisation train
+        let batches = Batch.count recipe.DropLast feed
+
+        if batches = 0 then
+            Error
+                $"{train.Count} training images are fewer than one batch of {recipe.BatchSize}: lower --batch-size or give --no-drop-last"
+        elif recipe.Accumulate > batches then
+            Error
+                $"--accumulate {recipe.Accumulate} gathers more than the {batches} batches that an epoch has: give at most {batches}"
+        else
+            Ok feed
+
     /// Steps of an epoch of so many batches.
     let stepsPerEpoch (recipe: Recipe) batches =
         batches / recipe.Accumulate + (if batches % recipe.Accumulate = 0 then 0 else 1)

@@ -60,7 +60,7 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
         {
             return Training.Stored(Checkpoint.HyperParameters ?? []);
         }
-        catch (WrongRequestException error)
+        catch (RequestException error)
         {
             throw new WorkException($"'{Source}': {Quoted.Plain(error.Message.Split('\n')[0])}", error);
         }
@@ -133,7 +133,7 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
         {
             return CommandLine.Stored([.. State.Arguments], machine, HoldsValues);
         }
-        catch (WrongRequestException error)
+        catch (RequestException error)
         {
             var reason = Quoted.Plain(error.Message.Split('\n')[0]);
             throw new WorkException($"'{Source}': the command line that it stores is refused: {reason}", error);

@@ -115,7 +115,7 @@ public sealed class LoadedData : IDisposable
     }
 
     /// <summary>What <c>--data</c> names, with its folder as a full path.</summary>
-    /// <exception cref="WrongRequestException">It names no data.</exception>
+    /// <exception cref="RequestException">It names no data.</exception>
     public static string FullName(string source) => FullName(Requests.Source(source));
 
     internal static string FullName(DataSource source) =>

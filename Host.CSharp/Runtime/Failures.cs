@@ -1,7 +1,4 @@
 namespace Hybrid.Host.Runtime;
 
-/// <summary>The request was wrong: the message names what was wrong and what is allowed. Exit code 2.</summary>
-public sealed class RequestException(string message) : Exception(message);
-
 /// <summary>The request was right but the work failed: a broken file, a lost connection. Exit code 1.</summary>
 public sealed class WorkException(string message, Exception? cause = null) : Exception(message, cause);

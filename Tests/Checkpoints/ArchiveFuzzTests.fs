@@ -1,6 +1,7 @@
 /// Thousands of damaged archives: each is read or refused, quickly, within the memory that its size allows.
 module Hybrid.Tests.Checkpoints.ArchiveFuzzTests
 
+open Hybrid
 open System
 open System.Diagnostics
 open System.IO

@@ -1,5 +1,6 @@
 module Hybrid.Tests.Checkpoints.CheckpointFileTests
 
+open Hybrid
 open System
 open System.Collections.Generic
 open System.IO

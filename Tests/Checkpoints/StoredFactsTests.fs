@@ -21,7 +21,7 @@ let private refused name (words: string list) (bytes: unit -> byte[]) =
             failtest "read"
         with
         | :? WorkException
-        | :? WrongRequestException as error ->
+        | :? RequestException as error ->
             for word in words do
                 Expect.stringContains error.Message word "what is said"
 

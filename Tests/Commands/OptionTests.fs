@@ -312,7 +312,7 @@ let private files =
 
         test "where none can be read, that is said" {
             let read () = CommandLine.Read [| "train"; "--config"; "f" |] |> ignore
-            Expect.throwsT<WrongRequestException> read "not silently left out"
+            Expect.throwsT<RequestException> read "not silently left out"
         }
     ]
 

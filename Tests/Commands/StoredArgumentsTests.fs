@@ -19,7 +19,7 @@ let private stored line = CommandLine.Stored(Array.ofList (Executable.words line
 
 let private refused line (word: string) =
     let error = Expect.throwsC (fun () -> stored line |> ignore) id
-    Expect.isTrue (error :? WrongRequestException) $"{error}"
+    Expect.isTrue (error :? RequestException) $"{error}"
     Expect.stringContains error.Message word "named"
 
 /// What `train LINE` would store.

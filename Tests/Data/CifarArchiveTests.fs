@@ -1,5 +1,6 @@
 module Hybrid.Tests.Data.CifarArchiveTests
 
+open Hybrid
 open System
 open System.Formats.Tar
 open System.IO

@@ -1,5 +1,6 @@
 module Hybrid.Tests.Data.CifarFilesTests
 
+open Hybrid
 open Hybrid.Tests
 open System
 open System.IO

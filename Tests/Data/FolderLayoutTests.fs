@@ -1,5 +1,6 @@
 module Hybrid.Tests.Data.FolderLayoutTests
 
+open Hybrid
 open System
 open System.IO
 open Expecto

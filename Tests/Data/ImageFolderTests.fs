@@ -1,5 +1,6 @@
 module Hybrid.Tests.Data.ImageFolderTests
 
+open Hybrid
 open System.IO
 open Expecto
 open Hybrid.Host.Data

@@ -1,5 +1,6 @@
 module Hybrid.Tests.Data.ImageSetTests
 
+open Hybrid
 open System
 open Expecto
 open FsCheck.FSharp

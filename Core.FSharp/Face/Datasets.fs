@@ -1,0 +1,49 @@
+namespace Hybrid
+
+open System
+open System.Collections.Generic
+open Hybrid.Command
+
+[<AbstractClass; Sealed>]
+type Datasets =
+    /// Bytes `[N, H, W, 3]` and their labels.
+    static member OfBytes(images: byte array, labels: int64 array, height: int, width: int, classes: string array) =
+        Dataset.ofBytes images labels height width classes
+
+    /// Training and validation images, as PyTorch's `random_split` takes them, of folders with each class's share; the
+    /// validation part may be empty.
+    static member Split(data: Dataset, request: DataRequest) : struct (Dataset * Dataset) =
+        let validation = DataRequest.validationImages request data.Count |> orThrow
+
+        let split =
+            match request.Source with
+            | DataSource.Folder _ -> Stratified.split
+            | DataSource.Shapes
+            | DataSource.Cifar10 _
+            | DataSource.Cifar100 _ -> Dataset.split
+
+        let training, held = split request.SplitSeed validation data
+        struct (training, held)
+
+    /// How many images of each class there are.
+    static member PerClass(data: Dataset) : IReadOnlyList<int> = Dataset.perClass data
+
+    /// The same images, sharing their pixels, with labels that are places in other classes; each class of `data` with
+    /// images must be among them.
+    static member Relabel(data: Dataset, classes: string array) : Dataset = Dataset.relabel classes data
+
+    /// The first images, as many as asked for; a negative number asks for all.
+    static member Limit(data: Dataset, count: int) : Dataset = if count < 0 then data else Dataset.take count data
+
+    /// The images at some places as bytes `[N, H, W, C]`.
+    static member Bytes(data: Dataset, places: int array) : byte array = Dataset.bytesAt places data
+
+    /// The images on the network's device where they fit there, else as they are; `free` are the device's free bytes,
+    /// if they are known.
+    static member Near(data: Dataset, placement: Placement, free: Nullable<int64>) : Dataset =
+        if placement.Device.``type`` <> data.Pixels.device.``type`` && Dataset.fits free data then
+            Dataset.onto placement.Device data
+        else
+            data
+
+    static member Normalisation(data: Dataset) : Normalisation = Normalisation.ofDataset data
