@@ -51,43 +51,6 @@ public sealed class ImageSet
     /// <summary>One image, <c>[H, W, 3]</c>, without a copy.</summary>
     public ReadOnlySpan<byte> Image(int index) => Images.AsSpan(index * ImageBytes, ImageBytes);
 
-    /// <summary>The first <paramref name="count"/> images, or all of them where there are fewer.</summary>
-    public ImageSet Take(int count)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(count);
-        return count >= Count ? this : Slice(0, count);
-    }
-
-    /// <summary><paramref name="count"/> images from <paramref name="start"/> on, copied.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The range leaves the set.</exception>
-    public ImageSet Slice(int start, int count)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(start);
-        ArgumentOutOfRangeException.ThrowIfNegative(count);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Count - start);
-        var images = Images.AsSpan(start * ImageBytes, count * ImageBytes).ToArray();
-        return new ImageSet(images, Labels.AsSpan(start, count).ToArray(), Classes, Height, Width);
-    }
-
-    /// <summary>The images at these positions, in this order, copied; a position may occur more than once.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">A position lies outside the set.</exception>
-    /// <exception cref="RequestException">The selection would not fit into one array.</exception>
-    public ImageSet Select(IReadOnlyList<int> indices)
-    {
-        var images = Allocate(indices.Count, Height, Width, "the selection");
-        var labels = new long[indices.Count];
-        for (var i = 0; i < labels.Length; i++)
-        {
-            var index = indices[i];
-            ArgumentOutOfRangeException.ThrowIfNegative(index, nameof(indices));
-            ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, Count, nameof(indices));
-            Image(index).CopyTo(images.AsSpan(i * ImageBytes));
-            labels[i] = Labels[index];
-        }
-
-        return new ImageSet(images, labels, Classes, Height, Width);
-    }
-
     /// <summary>An array for <paramref name="count"/> images, <c>[N, H, W, 3]</c>, its bytes not yet set.</summary>
     /// <param name="what">What the images are, for the message.</param>
     /// <exception cref="RequestException">They take more bytes than one array of .NET holds (2 GiB).</exception>

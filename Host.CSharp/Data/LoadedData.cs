@@ -136,7 +136,9 @@ public sealed class LoadedData : IDisposable
             DataSource.Cifar10 cifar => Cifar(CifarVariant.Cifar10, cifar.Folder, output),
             DataSource.Cifar100 cifar => Cifar(CifarVariant.Cifar100, cifar.Folder, output),
             DataSource.Folder { Folder: var folder } => Pictures(folder, request, output, testing),
-            _ => new ImageParts(() => Shapes.Draw(Split.Train), null, () => Shapes.Draw(Split.Test)),
+            { IsShapes: true } => new ImageParts(() => Shapes.Draw(Split.Train), null, () => Shapes.Draw(Split.Test)),
+            // Whatever is added to the union and forgotten here.
+            var other => throw new InvalidOperationException($"no images are known for {other}"),
         };
 
     private static ImageParts Pictures(string folder, DataRequest request, Output output, bool testing)

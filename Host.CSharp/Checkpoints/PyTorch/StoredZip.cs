@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Text;
 using Hybrid.Host.Runtime;
 
@@ -29,7 +30,7 @@ internal static class StoredZip
         foreach (var (name, data) in records)
         {
             var nameBytes = Encoding.ASCII.GetBytes(name);
-            var crc = Crc32.Of(data.Span);
+            var crc = Crc32.HashToUInt32(data.Span);
             var start = at + LocalLength + nameBytes.Length + 4;
             var padding = (int)((Alignment - start % Alignment) % Alignment);
             if (start + padding + data.Length > uint.MaxValue)

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Hashing;
 using System.Text;
 
 namespace Hybrid.Host.Checkpoints;
@@ -47,7 +48,7 @@ internal static class ZipRecords
             if (entry.Header < free)
                 throw new BrokenFileException($"entry {Quoted.Of(entry.Name)} overlaps another");
             var (data, dataEnd) = Data(file[..start], entry);
-            if (Crc32.Of(data.Span) != entry.Crc)
+            if (Crc32.HashToUInt32(data.Span) != entry.Crc)
                 throw new BrokenFileException($"entry {Quoted.Of(entry.Name)} is corrupted: its checksum differs");
             if (!records.TryAdd(entry.Name, data))
                 throw new BrokenFileException($"has two entries {Quoted.Of(entry.Name)}");
