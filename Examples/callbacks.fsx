@@ -83,7 +83,7 @@ let recipe = {
 
 let feed data = Feed.plain data (Normalisation.ofDataset train) Placement.cpu recipe.BatchSize
 
-let monitor: Command.MonitorRequest = { Metric = "val_loss"; HigherIsBetter = false; Patience = 3; MinDelta = 0.001 }
+let monitor: MonitorRequest = { Metric = "val_loss"; HigherIsBetter = false; Patience = 3; MinDelta = 0.001 }
 
 let recent = RecentLoss 10
 
