@@ -29,7 +29,10 @@ public static class App
         {
             here = Environment.CurrentDirectory;
             GivenText.Check(args, here);
-            return CommandLine.Read(Asked(args), SettingsFile.Surroundings) switch
+            var request = CommandLine.Read(Asked(args), SettingsFile.Surroundings);
+            if (Libtorch.Elsewhere(request.Libtorch) is { } folder)
+                return new LibtorchContext(folder).Run(args);
+            return request switch
             {
                 Request.Train it => TrainCommand.Run(it.Item),
                 Request.Resume it => TrainCommand.Resume(it.Item),
@@ -45,11 +48,6 @@ public static class App
                 var other => throw new InvalidOperationException($"no command answers {other}"),
             };
         }
-        catch (OtherLibtorchException other)
-        {
-            Environment.CurrentDirectory = here!;
-            return new LibtorchContext(other.Folder).Run(args);
-        }
         catch (OperationCanceledException error) when (Interrupt.Asked)
         {
             // .NET's own words for it say nothing.
@@ -58,14 +56,10 @@ public static class App
                 Interrupt.ExitCode
             );
         }
-        catch (Exception error) when (Single(error) is RequestException)
+        // What breaks a line in two is a name in it.
+        catch (Exception error) when (Single(error) is RequestException wrong)
         {
-            return Fail(Single(error).Message, 2);
-        }
-        // The host's own messages are lines: what breaks one in two is a name in it.
-        catch (Exception error) when (Single(error) is RequestException)
-        {
-            return Fail(Printable.Line(Single(error).Message), 2);
+            return Fail(string.Join('\n', wrong.Lines.Select(Printable.Line)), 2);
         }
         catch (Exception error) when (Single(error) is WorkException)
         {

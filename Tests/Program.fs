@@ -23,7 +23,7 @@ let private inside = [
     Modules.DrawTests.tests
     Modules.MemoryTests.tests
     Inference.FusionTests.tests
-    Modules.PlainModuleTests.tests
+    Bench.PlainModuleTests.tests
     Training.ScheduleTests.tests
     Training.OptimizerTests.tests
     Training.AugmentTests.tests

@@ -63,7 +63,12 @@ module internal Draft =
         FindRate = false
         FastDevRun = false
         OverfitBatches = 0
-        Monitor = { Metric = "val_acc"; HigherIsBetter = true; Patience = 0; MinDelta = 0.0 }
+        Monitor = {
+            Metric = MetricName.ValAccuracy
+            HigherIsBetter = true
+            Patience = 0
+            MinDelta = 0.0
+        }
         Save = { TopK = 1; FullState = false; Last = true; Every = 100 }
         LearningRateEachStep = false
         Machine = {

@@ -218,3 +218,18 @@ type Request =
     | Show of Text: string
     /// What was wrong, and what is allowed.
     | Wrong of Message: string
+
+    /// Folder of the libtorch to compute with, empty where none is named; null for what computes nothing.
+    member request.Libtorch: string | null =
+        match request with
+        | Request.Train it -> it.Machine.Libtorch
+        | Request.Resume it -> it.Machine.Libtorch
+        | Request.Test it -> it.Machine.Libtorch
+        | Request.Predict it -> it.Machine.Libtorch
+        | Request.Compare it -> it.Train.Machine.Libtorch
+        | Request.Bench it -> it.Machine.Libtorch
+        | Request.Doctor it -> it.Machine.Libtorch
+        | Request.Summary _
+        | Request.Export _
+        | Request.Show _
+        | Request.Wrong _ -> null

@@ -5,7 +5,7 @@ open Hybrid
 /// What a run is watched by, what is kept of it, how it is tried out and taken up again.
 module internal RunOptions =
 
-    let private metrics = [ "val_acc"; "val_loss"; "train_acc"; "train_loss" ]
+    let private metrics = [ yield! MetricName.validation; yield! MetricName.training ]
 
     let watching =
         let best = Draft.start.Monitor
@@ -16,7 +16,7 @@ module internal RunOptions =
             |> Row.sets (Value.word "metric to monitor" [ for metric in metrics -> metric, metric ]) (fun it draft -> {
                 draft with
                     Monitor.Metric = it
-                    Monitor.HigherIsBetter = it.EndsWith "acc"
+                    Monitor.HigherIsBetter = MetricName.isShare it
             })
             |> Row.byDefault best.Metric
             "--mode MODE  max or min (default: what suits the monitored metric)"

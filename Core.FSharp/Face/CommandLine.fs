@@ -21,9 +21,7 @@ type CommandLine =
     /// The run that a command line from a run's folder describes, computed on `machine`; throws where it holds what a
     /// file has no say in.
     static member Stored(arguments: string array, machine: MachineRequest, holdsValues: bool) : TrainRequest =
-        match Parse.stored arguments machine holdsValues with
-        | Ok request -> request
-        | Error message -> raise (RequestException message)
+        Parse.stored arguments machine holdsValues |> orThrow
 
 [<AbstractClass; Sealed>]
 type Requests =
@@ -34,20 +32,21 @@ type Requests =
     static member Named(name: string) : ModelRequest = { Name = name; Hparams = [||]; Weights = "" }
 
     /// The same request for another model.
-    static member WithModel(request: TrainRequest, name: string) : TrainRequest = Found.model name request
+    static member WithModel(request: TrainRequest, name: string) : TrainRequest = ChangedRequest.withModel name request
 
     /// The same request with a batch size that suits so many images, where it names none and they are the user's own.
-    static member Fitted(request: TrainRequest, images: int) : TrainRequest = Found.fit images request
+    static member Fitted(request: TrainRequest, images: int) : TrainRequest = ChangedRequest.fit images request
 
     /// The same request for the same data at another place.
     static member Moved(request: TrainRequest, source: string) : TrainRequest =
-        Found.moved source (Parse.source source |> orThrow) request
+        ChangedRequest.moved source (Parse.source source |> orThrow) request
 
     /// The same request with a batch size that was found, as if it had been named.
-    static member WithBatchSize(request: TrainRequest, size: int) : TrainRequest = Found.batchSize size request
+    static member WithBatchSize(request: TrainRequest, size: int) : TrainRequest =
+        ChangedRequest.withBatchSize size request
 
     /// The same request with a learning rate that was found, as if it had been named.
-    static member WithRate(request: TrainRequest, rate: float) : TrainRequest = Found.rate rate request
+    static member WithRate(request: TrainRequest, rate: float) : TrainRequest = ChangedRequest.withRate rate request
 
     /// A source of data as `--data` names it.
     static member Source(text: string) : DataSource = Parse.source text |> orThrow

@@ -56,7 +56,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
             if (step + 1L) % int64 recipe.LogEvery = 0L then
                 let loss = metrics.Loss.``to``(torch.ScalarType.Float64).item<float>()
                 yield TrainingEvent.LossLogged(epoch, step, loss, tally.Read().Accuracy)
-                yield! diverged epoch step "train_loss" loss
+                yield! diverged epoch step MetricName.TrainLoss loss
         }
 
     let opening epoch =
@@ -80,7 +80,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
             let metrics = tally.Read()
             yield TrainingEvent.EpochTrained(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)
             let lost = min (first + tally.FiniteBatches) (state.Step - 1L)
-            yield! diverged epoch lost "train_loss" metrics.Loss
+            yield! diverged epoch lost MetricName.TrainLoss metrics.Loss
         }
 
     let shown = state.Average |> Option.defaultValue network
@@ -100,7 +100,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
             | Some feed ->
                 let metrics = evaluate feed
                 yield TrainingEvent.EpochValidated(epoch, state.Step - 1L, metrics.Loss, metrics.Accuracy)
-                yield! diverged epoch (state.Step - 1L) "val_loss" metrics.Loss
+                yield! diverged epoch (state.Step - 1L) MetricName.ValLoss metrics.Loss
             | None -> ()
         }
 

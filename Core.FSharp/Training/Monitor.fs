@@ -4,7 +4,7 @@ open System
 
 /// Which epoch is the best one.
 type MonitorRequest = {
-    /// `val_acc`, `val_loss`, `train_acc` or `train_loss`.
+    /// One of `MetricName`.
     Metric: string
     HigherIsBetter: bool
     /// Epochs without a better value after which the run ends; 0 for never.
@@ -21,7 +21,7 @@ type MonitorRequest = {
         else value < best
 
     /// Whether it is measured on validation images.
-    member monitor.NeedsValidation = monitor.Metric.StartsWith("val_", StringComparison.Ordinal)
+    member monitor.NeedsValidation = Array.contains monitor.Metric MetricName.validation
 
     /// Whether a value is so much better than the best so far that waiting was worth it.
     member monitor.IsProgress(value: float, best: float) =

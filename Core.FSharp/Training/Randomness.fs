@@ -16,14 +16,6 @@ type Purpose =
 [<RequireQualifiedAccess>]
 module Randomness =
 
-    /// Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014: the finaliser of SplitMix64.
-    let private mix (x: uint64) =
-        let x = (x ^^^ (x >>> 30)) * 0xBF58476D1CE4E5B9UL
-        let x = (x ^^^ (x >>> 27)) * 0x94D049BB133111EBUL
-        x ^^^ (x >>> 31)
-
-    let private golden = 0x9E3779B97F4A7C15UL
-
     /// Seed of the generator for one purpose, one epoch and one batch of a run.
     let derive (seed: int64) purpose (epoch: int) (batch: int) =
         let purpose =
@@ -33,7 +25,9 @@ module Randomness =
             | Purpose.Noise -> 3UL
 
         [ purpose; uint64 epoch; uint64 batch ]
-        |> List.fold (fun state word -> mix (state + golden * (word + 1UL))) (mix (uint64 seed + golden))
+        |> List.fold
+            (fun state word -> SplitMix64.Mix(state + SplitMix64.Golden * (word + 1UL)))
+            (SplitMix64.Mix(uint64 seed + SplitMix64.Golden))
         // libtorch's generator looks at 32 bits of its seed.
         |> fun hash -> int64 (hash >>> 32)
 

@@ -21,8 +21,17 @@ public sealed class CsvLog : ICallback, IStateful, IDisposable
     /// <param name="warn">Told where the file of a run that is taken up again is not as it was left.</param>
     public CsvLog(string path, string optimizer, LearningRateMonitor? monitor = null, Action<string>? warn = null)
     {
-        (_rate, _monitor) = ($"lr-{optimizer}", monitor ?? new());
-        _columns = ["epoch", "step", "train_loss", "train_acc", "val_loss", "val_acc", _rate];
+        (_rate, _monitor) = (MetricName.rate(optimizer), monitor ?? new());
+        _columns =
+        [
+            "epoch",
+            "step",
+            MetricName.TrainLoss,
+            MetricName.TrainAccuracy,
+            MetricName.ValLoss,
+            MetricName.ValAccuracy,
+            _rate,
+        ];
         Array.Sort(_columns, StringComparer.Ordinal);
         _file = new TableFile(path, _columns, warn);
     }
@@ -40,13 +49,13 @@ public sealed class CsvLog : ICallback, IStateful, IDisposable
         switch (happened)
         {
             case TrainingEvent.LossLogged e:
-                Row(e.Epoch, e.Step, ("train_loss", e.Loss));
+                Row(e.Epoch, e.Step, (MetricName.TrainLoss, e.Loss));
                 break;
             case TrainingEvent.EpochTrained e:
-                Row(e.Epoch, e.Step, ("train_acc", e.Accuracy));
+                Row(e.Epoch, e.Step, (MetricName.TrainAccuracy, e.Accuracy));
                 break;
             case TrainingEvent.EpochValidated e:
-                Row(e.Epoch, e.Step, ("val_acc", e.Accuracy), ("val_loss", e.Loss));
+                Row(e.Epoch, e.Step, (MetricName.ValAccuracy, e.Accuracy), (MetricName.ValLoss, e.Loss));
                 break;
         }
     }

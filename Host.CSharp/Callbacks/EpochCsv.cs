@@ -24,11 +24,11 @@ public sealed class EpochCsv : EpochCallback, IStateful, IDisposable
         [
             "epoch",
             "step",
-            $"lr-{optimizer}",
-            "train_loss",
-            "train_acc",
-            "val_loss",
-            "val_acc",
+            MetricName.rate(optimizer),
+            MetricName.TrainLoss,
+            MetricName.TrainAccuracy,
+            MetricName.ValLoss,
+            MetricName.ValAccuracy,
             "seconds",
         ];
         _file = new TableFile(path, columns, warn);

@@ -21,10 +21,10 @@ public sealed record EpochMetrics(
     public double Named(string metric) =>
         metric switch
         {
-            "train_loss" => TrainLoss,
-            "train_acc" => TrainAccuracy,
-            "val_loss" => ValLoss,
-            "val_acc" => ValAccuracy,
+            MetricName.TrainLoss => TrainLoss,
+            MetricName.TrainAccuracy => TrainAccuracy,
+            MetricName.ValLoss => ValLoss,
+            MetricName.ValAccuracy => ValAccuracy,
             _ => throw new ArgumentOutOfRangeException(nameof(metric), metric, "no such metric"),
         };
 }

@@ -16,7 +16,7 @@ public sealed class ProgressDisplay(Output output) : EpochCallback
     private string _last = "";
 
     /// <summary>Runs the work with a place for bars on the terminal, if there is one.</summary>
-    public void Around(Action work)
+    public void During(Action work)
     {
         if (!output.Live)
         {

@@ -25,7 +25,7 @@ public sealed class TensorBoardLog(
     private const int Columns = 8;
 
     private readonly EventFile _file = new(folder);
-    private readonly string _rate = $"lr-{optimizer}";
+    private readonly string _rate = MetricName.rate(optimizer);
     private readonly LearningRateMonitor _monitor = monitor ?? new();
     private readonly HashSet<string> _own = [];
     private bool _resumed;
@@ -98,13 +98,13 @@ public sealed class TensorBoardLog(
                 Begin(e.Step);
                 break;
             case TrainingEvent.LossLogged e:
-                Scalars(e.Epoch, e.Step, ("train_loss", e.Loss));
+                Scalars(e.Epoch, e.Step, (MetricName.TrainLoss, e.Loss));
                 break;
             case TrainingEvent.EpochTrained e:
-                Scalars(e.Epoch, e.Step, ("train_acc", e.Accuracy));
+                Scalars(e.Epoch, e.Step, (MetricName.TrainAccuracy, e.Accuracy));
                 break;
             case TrainingEvent.EpochValidated e:
-                Scalars(e.Epoch, e.Step, ("val_acc", e.Accuracy), ("val_loss", e.Loss));
+                Scalars(e.Epoch, e.Step, (MetricName.ValAccuracy, e.Accuracy), (MetricName.ValLoss, e.Loss));
                 break;
         }
 
@@ -141,8 +141,8 @@ public sealed class TensorBoardLog(
             _file.Restart(step);
             return;
         }
-        string[] metrics = ["val_acc", "val_loss", "train_acc", "train_loss"];
-        _file.Value(0, HparamsSession.Experiment(hyperParameters, metrics[(_validates ? 0 : 2)..]));
+        string[] metrics = [.. _validates ? MetricName.validation : [], .. MetricName.training];
+        _file.Value(0, HparamsSession.Experiment(hyperParameters, metrics));
         _file.Value(0, HparamsSession.Start(hyperParameters));
         _file.Graph(NetworkGraph.Of(network));
         Pictures("first_batch/raw", samples.Raw);

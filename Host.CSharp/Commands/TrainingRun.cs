@@ -142,7 +142,7 @@ public sealed class TrainingRun : IDisposable
             _network,
             _recipe.BatchSize,
             training: true,
-            () => _progress.Around(() => _watch.Follow(_fit))
+            () => _progress.During(() => _watch.Follow(_fit))
         );
         if (Interrupt.Asked)
             throw Interrupted();

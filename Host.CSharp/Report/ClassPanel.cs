@@ -52,14 +52,14 @@ public static class ClassPanel
 
     private static IEnumerable<Html> Tables(Diagnosis diagnosis, IReadOnlyList<string> classes)
     {
-        var rows = diagnosis.Classes.Select((found, place) => (Name: classes[place], Found: found));
+        var rows = diagnosis.Classes.Select((result, place) => (Name: classes[place], Result: result));
         if (classes.Count > Few)
-            rows = rows.OrderBy(row => double.IsNaN(row.Found.Recall) ? 2 : row.Found.Recall);
+            rows = rows.OrderBy(row => double.IsNaN(row.Result.Recall) ? 2 : row.Result.Recall);
         var tables = classes.Count > Few ? 3 : 1;
         return rows.Chunk((classes.Count + tables - 1) / tables).Select(Table);
     }
 
-    private static Html Table((string Name, ClassResult Found)[] rows) =>
+    private static Html Table((string Name, ClassResult Result)[] rows) =>
         Html.Of(
             $"""
             <div class="scroll"><table class="numbers bars">
@@ -70,14 +70,14 @@ public static class ClassPanel
             """
         );
 
-    private static Html Row((string Name, ClassResult Found) row)
+    private static Html Row((string Name, ClassResult Result) row)
     {
-        var share = double.IsFinite(row.Found.Recall) ? row.Found.Recall : 0;
+        var share = double.IsFinite(row.Result.Recall) ? row.Result.Recall : 0;
         return Html.Of(
             $"""
             <tr><th scope="row">{row.Name}</th><td class="bar" style="--share:{share:F3}">{Figures.Share(
-                row.Found.Recall
-            )}</td><td>{Figures.Share(row.Found.Precision)}</td><td>{Figures.Count(row.Found.Count)}</td></tr>
+                row.Result.Recall
+            )}</td><td>{Figures.Share(row.Result.Precision)}</td><td>{Figures.Count(row.Result.Count)}</td></tr>
 
             """
         );

@@ -72,10 +72,10 @@ public sealed record RunHistory(IReadOnlyList<EpochRow> Epochs)
         return new EpochRow(
             (int)Number("epoch") + 1,
             (long)Number("step"),
-            Number("train_loss"),
-            Number("train_acc"),
-            Number("val_loss"),
-            Number("val_acc"),
+            Number(MetricName.TrainLoss),
+            Number(MetricName.TrainAccuracy),
+            Number(MetricName.ValLoss),
+            Number(MetricName.ValAccuracy),
             Number("seconds")
         );
     }

@@ -11,13 +11,31 @@ public static class Libtorch
     /// <summary>The folder in use; null for the libtorch beside the program.</summary>
     public static LibtorchFolder? Folder { get; private set; }
 
+    /// <summary>The folder whose libtorch the program has to be started once more for, in a <see
+    /// cref="LibtorchContext"/>; null where there is none, or where it runs there already.</summary>
+    /// <param name="named">Empty for what the environment names, if anything; null where libtorch is not needed.</param>
+    internal static LibtorchFolder? Elsewhere(string? named)
+    {
+        if (named is null || LibtorchContext.IsHere || Place(named) is not { Length: > 0 } place)
+            return null;
+        try
+        {
+            return LibtorchFolder.Find(place);
+        }
+        catch (RequestException)
+        {
+            // What is wrong with it is told by the command, which `doctor` makes a line of its report.
+            return null;
+        }
+    }
+
     /// <summary>To be called before anything else touches libtorch.</summary>
     /// <param name="named">Empty for what the environment names, if anything.</param>
     /// <exception cref="RequestException">There is no libtorch that TorchSharp can use.</exception>
     /// <exception cref="WorkException">It does not load.</exception>
     public static void Load(string named)
     {
-        var place = named.Length > 0 ? named : Environment.GetEnvironmentVariable(Variable) ?? "";
+        var place = Place(named);
         if (place.Length > 0)
             Use(LibtorchFolder.Find(place));
         else if (!IsBeside)
@@ -44,10 +62,15 @@ public static class Libtorch
             .Append(Path.GetDirectoryName(typeof(Libtorch).Assembly.Location) ?? AppContext.BaseDirectory)
             .Any(folder => File.Exists(Path.Combine(folder, LibtorchFolder.FileOf("torch_cpu"))));
 
+    private static string Place(string named) =>
+        named.Length > 0 ? named : Environment.GetEnvironmentVariable(Variable) ?? "";
+
     private static void Use(LibtorchFolder folder)
     {
         if (!LibtorchContext.IsHere)
-            throw new OtherLibtorchException(folder);
+            throw new RequestException(
+                $"only the program itself can use the libtorch in '{folder.Path}': a script has the one beside it"
+            );
         folder.Load();
         Folder = folder;
     }

@@ -42,11 +42,3 @@ internal sealed class LibtorchContext(LibtorchFolder folder) : AssemblyLoadConte
         return name.StartsWith("torch", StringComparison.Ordinal) ? throw new DllNotFoundException(library) : 0;
     }
 }
-
-/// <summary>The work is to be done with the libtorch of a folder: start again in a <see cref="LibtorchContext"/>. Nothing
-/// has been written yet.</summary>
-internal sealed class OtherLibtorchException(LibtorchFolder folder)
-    : Exception($"only the program itself can use the libtorch in '{folder.Path}': a script has the one beside it")
-{
-    internal LibtorchFolder Folder { get; } = folder;
-}

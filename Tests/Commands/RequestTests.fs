@@ -21,6 +21,7 @@ let private wrong = [
     [ "test"; "--checkpoint"; "a\u001b]0;owned\u0007b\nhybrid: forged" ],
     2,
     [ @"a\u{1B}]0;owned\u{7}b" ]
+    "a line in a folder's name", [ "train"; "--data"; "folder:here/b\nhybrid: forged" ], 2, [ @"b\u{A}hybrid: forged" ]
     "no epochs", [ "train"; "--epochs"; "0" ], 2, [ "--epochs"; "0" ]
     "data", [ "train"; "--data"; "cifar1o" ], 2, [ "cifar1o"; "cifar10" ]
     "device", [ "train"; "--device"; "gpu" ], 2, [ "gpu"; "cuda" ]

@@ -28,7 +28,7 @@ internal static class RunSearch
 
     /// <summary>The run that one of whose checkpoints this is.</summary>
     /// <exception cref="RequestException">It lies in no run's folder.</exception>
-    public static RunFolder Around(string checkpoint)
+    public static RunFolder Holding(string checkpoint)
     {
         var checkpoints = new FileInfo(checkpoint).Directory!;
         if (

@@ -16,7 +16,7 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
     /// <exception cref="WorkException">The file is broken, or holds no state.</exception>
     public static SavedRun Find(string place)
     {
-        var folder = File.Exists(place) ? RunSearch.Around(place) : RunSearch.Find(place);
+        var folder = File.Exists(place) ? RunSearch.Holding(place) : RunSearch.Find(place);
         try
         {
             RegularFile.RefuseLink(folder.Checkpoints);
@@ -40,7 +40,7 @@ public sealed record SavedRun(RunFolder Folder, string Source, Checkpoint Checkp
     {
         if (!File.Exists(place))
             return RunSearch.Find(place).Last;
-        _ = RunSearch.Around(place);
+        _ = RunSearch.Holding(place);
         return Path.GetFullPath(place);
     }
 

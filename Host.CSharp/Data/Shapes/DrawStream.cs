@@ -2,24 +2,25 @@ namespace Hybrid.Host.Data;
 
 /// <summary>
 /// A stream of random numbers for one picture. Where it starts depends only on the seed, the split and the picture's
-/// position, so pictures can be drawn in any order, on any number of threads. SplitMix64: Steele, Lea and Flood,
-/// "Fast splittable pseudorandom number generators", OOPSLA 2014.
+/// position, so pictures can be drawn in any order, on any number of threads.
 /// </summary>
 internal struct DrawStream
 {
-    private const ulong Golden = 0x9E37_79B9_7F4A_7C15;
-
     private ulong _state;
 
     public DrawStream(ulong seed, ulong split, ulong index) =>
         // Each part is mixed before the next is added: neighbouring seeds must not share pictures one position apart.
-        _state = Mix(Mix(Mix(seed + Golden) + split + Golden) + index + Golden);
+        _state = SplitMix64.Mix(
+            SplitMix64.Mix(SplitMix64.Mix(seed + SplitMix64.Golden) + split + SplitMix64.Golden)
+                + index
+                + SplitMix64.Golden
+        );
 
     /// <summary>64 random bits.</summary>
     public ulong Bits()
     {
-        _state += Golden;
-        return Mix(_state);
+        _state += SplitMix64.Golden;
+        return SplitMix64.Mix(_state);
     }
 
     /// <summary>Uniform on [0, 1), a multiple of 2^-53: exact on every machine.</summary>
@@ -58,12 +59,5 @@ internal struct DrawStream
         var slope = Between(-steepest, steepest);
         var length = Math.Sqrt(1 + slope * slope);
         return (1 / length, slope / length);
-    }
-
-    private static ulong Mix(ulong z)
-    {
-        z = (z ^ (z >> 30)) * 0xBF58_476D_1CE4_E5B9;
-        z = (z ^ (z >> 27)) * 0x94D0_49BB_1331_11EB;
-        return z ^ (z >> 31);
     }
 }

@@ -2,10 +2,10 @@ namespace Hybrid.Command
 
 open Hybrid
 
-/// Numbers that are looked for before a run. Once found they are options like those that were given, so that a run that
-/// is taken up again has them without looking again.
+/// Requests for training that differ in one thing. What is looked for before a run becomes an option like those that were
+/// given, so that a run that is taken up again has it without looking again.
 [<RequireQualifiedAccess>]
-module internal Found =
+module internal ChangedRequest =
 
     /// The same request with an option as if it had been given so.
     let private set name text (request: TrainRequest) = {
@@ -13,10 +13,10 @@ module internal Found =
             Settings = GivenOption.set name text request.Settings
     }
 
-    let batchSize (size: int) (request: TrainRequest) =
+    let withBatchSize (size: int) (request: TrainRequest) =
         set "batch-size" (string size) { request with FindBatchSize = false }
 
-    let rate (rate: float) (request: TrainRequest) = {
+    let withRate (rate: float) (request: TrainRequest) = {
         request with
             FindRate = false
             Settings = request.Settings |> GivenOption.remove "find-lr" |> GivenOption.set "lr" (Value.ofNumber rate)
@@ -27,7 +27,7 @@ module internal Found =
         set "data" text { request with Data = { request.Data with Source = source } }
 
     /// The same training of another model.
-    let model name (request: TrainRequest) =
+    let withModel name (request: TrainRequest) =
         set "model" name { request with Model = { Name = name; Hparams = [||]; Weights = "" } }
 
     /// Batches that an epoch is of at least, where the images allow it.
@@ -47,12 +47,12 @@ module internal Found =
             else
                 size
 
-        // A trial counts batches: it gets the largest that there is.
-        let trial = request.FastDevRun || GivenOption.has "overfit-batches" request.Settings
-        let size = min (if trial then usual else halved usual) (max images 1)
+        // Where a number of batches is asked for they are as large as they can be.
+        let countsBatches = request.FastDevRun || GivenOption.has "overfit-batches" request.Settings
+        let size = min (if countsBatches then usual else halved usual) (max images 1)
 
         match request.Data.Source with
         | DataSource.Folder _ when size <> usual && not (GivenOption.has "batch-size" request.Settings) ->
-            let sized = batchSize size request
+            let sized = withBatchSize size request
             if images % size <> 1 then set "no-drop-last" "true" sized else sized
         | _ -> request

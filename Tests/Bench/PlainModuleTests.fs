@@ -1,4 +1,4 @@
-module Hybrid.Tests.Modules.PlainModuleTests
+module Hybrid.Tests.Bench.PlainModuleTests
 
 open Expecto
 open TorchSharp
