@@ -171,7 +171,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
     /// `momentum_buffer.blocks.0.net.0.weight`. Where `Network` is a moving average, the weights that are trained too,
     /// as `weights.blocks.0.net.0.weight`.
     member _.OptimizerTensors: struct (string * Tensor) array =
-        let keys = Trained.keys state.Trained network.Weights
+        let keys = TrainableParameters.keys state.Trainable network.Weights
 
         [|
             for moment, flat in state.Optimizer.Moments do

@@ -13,7 +13,7 @@ type TrainingState = {
     Step: int64
     /// Steps of a whole epoch: what schedules count in.
     StepsPerEpoch: int
-    Trained: Trained
+    Trainable: TrainableParameters
     Optimizer: OptimizerState
     /// The moving average of the network, where the recipe has one.
     Average: TorchModule option
@@ -136,8 +136,8 @@ module Loop =
         use _ = torch.NewDisposeScope()
         gradient.zero_ () |> ignore
 
-    /// Adds the gradient of the loss of a batch to what is gathered.
-    let private gather (recipe: Recipe) (network: TorchModule) draws (batch: Batch) : BatchMetrics =
+    /// Adds the gradient of the loss of a batch to the sums of gradients.
+    let private accumulate (recipe: Recipe) (network: TorchModule) draws (batch: Batch) : BatchMetrics =
         use _ = torch.NewDisposeScope()
         use generator: torch.Generator | null = draws ()
         let pass = network.pass (batch.Images, generator)
@@ -169,7 +169,7 @@ module Loop =
             else
                 null
 
-        let metrics = [ for place, batch in Seq.indexed batches -> gather recipe network (drawsOf place) batch ]
+        let metrics = [ for place, batch in Seq.indexed batches -> accumulate recipe network (drawsOf place) batch ]
 
         // What TorchSharp leaves to the garbage collector are a few bytes each, of which the collector thinks it has time. They
         // lie between the large tensors and keep the allocator from joining what is free.
@@ -182,7 +182,7 @@ module Loop =
 
         recipe.Clipping |> Option.iter (fun clipping -> Clipping.apply clipping gradient)
         let rate = state.RateAt recipe state.Place
-        let optimizer = Optimizer.step recipe.Optimizer rate state.Trained network.Weights state.Optimizer
+        let optimizer = Optimizer.step recipe.Optimizer rate state.Trainable network.Weights state.Optimizer
 
         match recipe.Average, state.Average with
         | Some decay, Some average -> Average.step decay state.Step network average
@@ -219,15 +219,21 @@ module Loop =
     /// Before the first step of a run with so many steps in an epoch.
     let start (recipe: Recipe) (network: TorchModule) stepsPerEpoch : TrainingState =
         let weights = network.Weights
-        let trained = if recipe.FreezeBody then Trained.head weights else Trained.all weights
-        Trained.ask trained weights
+
+        let trainable =
+            if recipe.FreezeBody then
+                TrainableParameters.head weights
+            else
+                TrainableParameters.all weights
+
+        TrainableParameters.ask trainable weights
 
         {
             Epoch = 0
             Batch = 0
             Step = 0L
             StepsPerEpoch = stepsPerEpoch
-            Trained = trained
+            Trainable = trainable
             Optimizer = Optimizer.start recipe.Optimizer weights
             Average = recipe.Average |> Option.map (fun _ -> Average.start network)
         }

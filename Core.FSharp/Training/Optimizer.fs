@@ -114,14 +114,20 @@ module Optimizer =
         | _ -> invalidOp "RMSprop keeps one moment or two"
 
     /// Changes the trained weights by their gradients, in place, at learning rate `rate`.
-    let step optimizer (rate: float) (trained: Trained) (weights: Weights) (state: OptimizerState) : OptimizerState =
+    let step
+        optimizer
+        (rate: float)
+        (trainable: TrainableParameters)
+        (weights: Weights)
+        (state: OptimizerState)
+        : OptimizerState =
         use _ = torch.NewDisposeScope()
         use _ = torch.no_grad ()
-        let flat, gradient = trained.Of weights.Flat, trained.Of weights.Grad
+        let flat, gradient = trainable.Of weights.Flat, trainable.Of weights.Grad
 
         let part = {
             state with
-                Moments = [ for name, moment in state.Moments -> name, trained.Of moment ]
+                Moments = [ for name, moment in state.Moments -> name, trainable.Of moment ]
         }
 
         match optimizer with

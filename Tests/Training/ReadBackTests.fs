@@ -106,7 +106,7 @@ let tests =
                     "Optimizer"
                     "Objective"
                     "Clipping"
-                    "Trained"
+                    "TrainableParameters"
                     "Average"
                 ] do
                 Expect.isEmpty (whoReads file) $"{file} computes on the device alone"
