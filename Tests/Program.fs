@@ -18,6 +18,9 @@ let private inside = [
     Describe.DiagramTests.tests
     Modules.TorchModuleLawTests.tests
     Gradients.GradientTests.tests
+    Gradients.DestinationTests.tests
+    Gradients.TapeTests.tests
+    Gradients.TapeTests.freed
     Modules.TorchModuleTests.tests
     Modules.LayerReferenceTests.tests
     Modules.DrawTests.tests

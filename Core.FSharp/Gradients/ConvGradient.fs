@@ -38,134 +38,125 @@ module internal ConvGradient =
         use pixels = rows.view (like.shape[0], like.shape[2], like.shape[3], -1L)
         pixels.permute (0L, 3L, 1L, 2L)
 
+    /// The tensors of some convolutions in one pass, in the precision that the network computes in. The bias is there on the
+    /// way forth alone.
+    [<NoComparison>]
+    type private ConvTensors = {
+        Kernels: GradientAccumulator
+        Biases: GradientAccumulator
+        Weight: Held
+        Bias: Tensor | null
+    }
+
     /// A 1×1 convolution as a product of matrices.
-    let private product (kernels: Gathering) (biases: Gathering) (x: Flow) (weight: Tensor) (bias: Tensor | null) =
-        let rows = matrix x.Map
-        let table = weight.flatten 1L
-        use sums = F.linear (rows, table, bias)
+    let private product (tensors: ConvTensors) (pass: Pass) (x: Held) : struct (Held * Pullback) =
+        let weight = tensors.Weight
+        let rows = x.View(matrix x.Tensor)
+        let table = weight.View(weight.Tensor.flatten 1L)
+        use sums = F.linear (rows.Tensor, table.Tensor, tensors.Bias)
 
-        struct (Flow.free (image x.Map sums),
-                Pullback(fun dy others ->
-                    use dyRows = matrix dy.Map
+        struct (pass.Tape.Hold(image x.Tensor sums),
+                Pullback(fun dy destination ->
+                    use dyRows = matrix dy.Tensor
                     use across = dyRows.t ()
-                    use dw = across.matmul rows
-                    Gathering.add kernels (dw.view weight.shape)
+                    use dw = across.matmul rows.Tensor
+                    GradientAccumulator.add tensors.Kernels (dw.view weight.Tensor.shape)
 
-                    if biases.Gradients.Length > 0 then
-                        Gathering.add biases (dyRows.sum 0L)
+                    if GradientAccumulator.isAsked tensors.Biases then
+                        GradientAccumulator.add tensors.Biases (dyRows.sum 0L)
 
-                    use dx = dyRows.matmul table
-                    let dx = image x.Map dx
-                    rows.Dispose()
-                    table.Dispose()
-                    weight.Dispose()
-                    Flow.drop x
-                    Flow.drop dy
-                    Flow.joined (Flow.free dx) others))
+                    let gradient () =
+                        use dx = dyRows.matmul table.Tensor
+                        pass.Tape.Hold(image x.Tensor dx)
 
-    let private byLibtorch
-        (conv: Conv2d)
-        (kernels: Gathering)
-        (biases: Gathering)
-        wanted
-        (x: Flow)
-        (weight: Tensor)
-        (bias: Tensor | null)
-        =
+                    Destination.putNew [ rows; table; weight; x; dy ] gradient destination))
+
+    let private byLibtorch (conv: Conv2d) (tensors: ConvTensors) (pass: Pass) (x: Held) : struct (Held * Pullback) =
+        let weight = tensors.Weight
         let stride, padding, dilation = ofSides conv.Stride, ofSides conv.Padding, ofSides conv.Dilation
-        let y = F.conv2d (x.Map, weight, bias, stride, padding, dilation, int64 conv.Groups)
-        let conv = { conv with Bias = biases.Gradients.Length > 0 }
 
-        struct (Flow.free y,
-                Pullback(fun dy others ->
-                    let struct (dw, db, dx) = Backward.convolution conv wanted dy.Map x.Map weight
-                    Gathering.add kernels dw
-                    ValueOption.iter (Gathering.add biases) db
-                    weight.Dispose()
-                    Flow.drop dy
+        let y = F.conv2d (x.Tensor, weight.Tensor, tensors.Bias, stride, padding, dilation, int64 conv.Groups)
 
-                    match dx with
-                    | ValueSome dx ->
-                        Flow.drop x
-                        Flow.joined (Flow.free dx) others
-                    // Nobody asked: whatever is at hand.
-                    | ValueNone -> x))
+        let conv = { conv with Bias = GradientAccumulator.isAsked tensors.Biases }
+
+        struct (pass.Tape.Hold y,
+                Pullback(fun dy destination ->
+                    let asked = not destination.IsNowhere
+
+                    let struct (dw, db, dx) = Backward.convolution conv asked dy.Tensor x.Tensor weight.Tensor
+
+                    let dx = ValueOption.map pass.Tape.Hold dx
+                    GradientAccumulator.add tensors.Kernels dw
+                    ValueOption.iter (GradientAccumulator.add tensors.Biases) db
+                    Held.release [ weight; dy; x ]
+                    dx |> ValueOption.bind (fun dx -> Destination.put dx destination)))
 
     /// A 3×3 convolution with fewer multiplications than libtorch's.
     let private byWinograd
-        (kernels: Gathering)
-        (biases: Gathering)
-        wanted
-        (x: Flow)
-        (weight: Tensor)
-        (bias: Tensor | null)
-        (into: Tensor | null)
-        =
-        let struct (x, read) = Flow.rows x
-        use taps = weight.permute (0L, 2L, 3L, 1L)
-        let table = taps.contiguous ()
-        let outputs, size = weight.shape[0], x.Map.shape
-        weight.Dispose()
+        (tensors: ConvTensors)
+        (pass: Pass)
+        (x: Held)
+        (place: Held voption)
+        : struct (Held * Pullback) =
+        let tape = pass.Tape
+        let struct (x, read) = Held.rows x
+        use taps = tensors.Weight.Tensor.permute (0L, 2L, 3L, 1L)
+        let table = tape.Lend(taps.contiguous ())
+        let tableAt = Lanes.addressOf table.Tensor
+        let outputs, size = tensors.Weight.Tensor.shape[0], x.Tensor.shape
+        tensors.Weight.Release()
 
         let y =
-            match into with
-            | null -> Flow.empty [| size[0]; outputs; size[2]; size[3] |] x.Map.dtype
-            | into -> into
+            match place with
+            | ValueNone -> tape.Empty([| size[0]; outputs; size[2]; size[3] |], x.Tensor.dtype)
+            | ValueSome place -> place
 
         let biasAt =
-            match bias with
+            match tensors.Bias with
             | null -> 0n
             | bias -> Lanes.addressOf bias
 
-        Winograd.convolve read (Lanes.addressOf table) biasAt (Rows.tryOf y).Value
+        Winograd.convolve read tableAt biasAt (Rows.tryOf y.Tensor).Value
 
-        struct (Flow.free y,
-                Pullback(fun dy others ->
-                    let struct (dy, dyRows) = Flow.rows dy
-                    let found = torch.empty_like table
-                    Winograd.weightGradient read dyRows (Lanes.addressOf found)
-                    Gathering.add kernels (found.permute (0L, 3L, 1L, 2L))
-                    found.Dispose()
+        struct (y,
+                Pullback(fun dy destination ->
+                    let struct (dy, dyRows) = Held.rows dy
+                    use dw = torch.empty_like table.Tensor
+                    Winograd.weightGradient read dyRows (Lanes.addressOf dw)
+                    GradientAccumulator.add tensors.Kernels (dw.permute (0L, 3L, 1L, 2L))
 
-                    if biases.Gradients.Length > 0 then
-                        Gathering.add biases (dy.Map.sum [| 0L; 2L; 3L |])
+                    if GradientAccumulator.isAsked tensors.Biases then
+                        GradientAccumulator.add tensors.Biases (dy.Tensor.sum [| 0L; 2L; 3L |])
 
-                    let dx =
-                        if wanted then
-                            let dx = Flow.empty size x.Map.dtype
-                            let out = (Rows.tryOf dx).Value
-                            Flow.reading others (Winograd.inputGradient dyRows (Lanes.addressOf table) out)
-                            Flow.drop x
-                            Flow.free dx
-                        else
-                            x
-
-                    table.Dispose()
-                    Flow.drop dy
+                    let dx = destination |> Destination.write x (Winograd.inputGradient dyRows tableAt)
+                    Held.release [ table; dy ]
                     dx))
 
-    /// The pixels that a strided 1×1 convolution reads; the others have no gradient from it.
-    let private picked step (x: Flow) =
-        use some = everyPixel step x.Map
-        let dense = Flow.empty some.shape some.dtype
-        dense.copy_ some |> ignore
-        let size, dtype = x.Map.shape, x.Map.dtype
-        Flow.drop x
+    /// A convolution of the pixels that a strided 1×1 convolution reads; the others have no gradient from it.
+    let private ofPicked step (convolve: Pass -> Held -> struct (Held * Pullback)) : Part =
+        Part.giving Adding.ToSomePixels (fun pass x ->
+            let some = (use some = everyPixel step x.Tensor in Held.dense pass.Tape some)
+            let size, dtype = x.Tensor.shape, x.Tensor.dtype
+            x.Release()
+            let struct (y, back) = convolve pass some
 
-        struct (Flow.free dense,
-                fun (dy: Flow) (others: Flow voption) ->
-                    let all =
-                        match others with
-                        | ValueSome({ Free = true } as others) -> others
+            let spread (gradient: Held) (all: Held) =
+                use some = everyPixel step all.Tensor
+                Held.addTo some gradient.Tensor
+                gradient.Release()
+                all
+
+            struct (y,
+                    Pullback(fun dy destination ->
+                        match destination with
+                        | Destination.Nowhere -> back.Invoke(dy, Destination.Nowhere)
+                        | Destination.AddedTo sum when sum.IsAlone ->
+                            ValueSome(spread (back.Invoke(dy, Destination.Fresh).Value) sum)
                         | _ ->
-                            let zeros = Flow.empty size dtype
-                            zeros.zero_ () |> ignore
-                            Flow.joined (Flow.free zeros) others
-
-                    use some = everyPixel step all.Map
-                    Flow.addTo some dy.Map
-                    Flow.drop dy
-                    all)
+                            let gradient = back.Invoke(dy, Destination.Fresh).Value
+                            let zeros = pass.Tape.Empty(size, dtype)
+                            zeros.Tensor.zero_ () |> ignore
+                            Destination.put (spread gradient zeros) destination)))
 
     /// Fewer channels than this fill no vector of the processor.
     let private vector = 16
@@ -174,35 +165,38 @@ module internal ConvGradient =
     /// a norm follows, it takes off again what a bias adds, which then has no gradient: libtorch would add up all pixels
     /// to find rounding errors. A 1×1 convolution of few outputs is a product of matrices: oneDNN's gradient of its weight
     /// takes several times as long.
-    let convolution (weights: Weights) (conv: Conv2d) layers normed wanted : ForwardPass =
-        let kernels, biases =
-            Gathering.ofLayers weights layers Role.Weight, Gathering.ofLayers weights layers Role.Bias
+    let convolution (weights: Weights) (conv: Conv2d) layers normed : Part =
+        let kernels = GradientAccumulator.ofLayers weights layers Role.Weight
+        let biases = GradientAccumulator.ofLayers weights layers Role.Bias
+        let asked = if normed then GradientAccumulator.unasked biases else biases
+        let placement = weights.Placement
+        let inputs = int kernels.Parameters[0].shape[1]
 
-        let biases = if normed then { biases with Gradients = [||] } else biases
-        let whole = whole weights.Placement
-
-        let pointwise =
+        let isProduct, step =
             match conv with
-            | Pointwise step -> Some step
-            | _ -> None
+            | Pointwise step -> conv.Channels < vector, step
+            | _ -> false, Sides.square 1
 
-        let inputs = int kernels.Tensors[0].shape[1]
+        /// Hands on what has to be done with the tensors of this pass.
+        let withTensors (pass: Pass) (work: ConvTensors -> struct (Held * Pullback)) =
+            use bias = if conv.Bias then whole placement biases.Parameters else null
 
-        let run (conv: Conv2d) (x: Flow) into =
-            let weight = whole kernels.Tensors
-            use bias = if conv.Bias then whole biases.Tensors else null
+            work {
+                Kernels = kernels
+                Biases = asked
+                // May be the parameter itself.
+                Weight = pass.Tape.Lend(whole placement kernels.Parameters)
+                Bias = bias
+            }
 
-            if pointwise.IsSome && conv.Channels < vector then
-                product kernels biases x weight bias
-            elif Winograd.supports weights.Placement.DType conv inputs then
-                byWinograd kernels biases wanted x weight bias into
-            else
-                byLibtorch conv kernels biases wanted x weight bias
+        let dense (conv: Conv2d) pass x =
+            withTensors pass (fun tensors ->
+                if isProduct then product tensors pass x else byLibtorch conv tensors pass x)
 
-        match pointwise with
-        | Some step when step <> Sides.square 1 ->
-            ForwardPass(fun x _ _ ->
-                let struct (some, spread) = picked step x
-                let struct (y, back) = run { conv with Stride = Sides.square 1 } some null
-                struct (y, Pullback(fun dy others -> spread (back.Invoke(dy, ValueNone)) others)))
-        | _ -> ForwardPass(fun x into _ -> run conv x into)
+        if step <> Sides.square 1 then
+            ofPicked step (dense { conv with Stride = Sides.square 1 })
+        elif not isProduct && Winograd.supports placement.DType conv inputs then
+            Part.writing Adding.Afterwards (fun pass x place ->
+                withTensors pass (fun tensors -> byWinograd tensors pass x place))
+        else
+            Part.giving Adding.Afterwards (dense conv)

@@ -9,7 +9,7 @@ module internal LayerGradient =
     type private F = torch.nn.functional
 
     /// libtorch's autograd over one layer: what every layer has that nobody has written a way back for.
-    let byAutograd (weights: Weights) (layer: LayerPlan) : ForwardPass =
+    let byAutograd (weights: Weights) (layer: LayerPlan) : Part =
         let run = (LayerForward.operation weights false layer).Run
 
         let parameters = [|
@@ -18,131 +18,131 @@ module internal LayerGradient =
                     weights[spec.Key], weights.Gradient spec.Key
         |]
 
-        ForwardPass(fun x _ draws ->
-            let seen = x.Map.detach().requires_grad_ true
+        Part.giving Adding.Afterwards (fun pass x ->
+            let seen = x.View(x.Tensor.detach().requires_grad_ true)
 
             let y =
                 use _ = torch.enable_grad ()
-                run.Invoke(seen, false, { Training = true; Draws = draws })
+                let y = run.Invoke(seen.Tensor, false, { Training = true; Draws = pass.Draws })
 
-            // libtorch may have kept it.
-            struct (Flow.kept (y.detach ()),
-                    Pullback(fun dy others ->
-                        let dy = Flow.ofDType y.dtype dy
-                        let inputs = [| seen; yield! Array.map fst parameters |]
-                        let found = torch.autograd.grad ([| y |], inputs, [| dy.Map |])
+                // A layer that changes nothing gives back what it has read.
+                if obj.ReferenceEquals(y, seen.Tensor) then
+                    x.View(y.alias ())
+                else
+                    pass.Tape.Hold y
+
+            // libtorch may have kept the output: it is shared with `y`.
+            struct (y.View(y.Tensor.detach ()),
+                    Pullback(fun dy destination ->
+                        let dy = Held.ofDType y.Tensor.dtype dy
+                        let inputs = [| seen.Tensor; yield! Array.map fst parameters |]
+                        let found = torch.autograd.grad ([| y.Tensor |], inputs, [| dy.Tensor |])
 
                         for place, (_, sum) in Array.indexed parameters do
-                            Flow.addTo sum found[place + 1]
+                            Held.addTo sum found[place + 1]
                             found[place + 1].Dispose()
 
-                        y.Dispose()
-                        seen.Dispose()
-                        Flow.drop x
-                        Flow.drop dy
-                        Flow.joined (Flow.free found[0]) others)))
+                        // It may be what came in.
+                        let dx = dy.View found[0]
+                        Held.release [ y; seen; x; dy ]
+                        Destination.put dx destination)))
 
-    let linear (weights: Weights) layer : ForwardPass =
-        let matrices, biases =
-            Gathering.ofLayers weights [ layer ] Role.Weight, Gathering.ofLayers weights [ layer ] Role.Bias
-
-        let weight, bias = matrices.Tensors[0], biases.Tensors |> Array.tryHead |> Option.toObj
+    let linear (weights: Weights) layer : Part =
+        let matrices = GradientAccumulator.ofLayers weights [ layer ] Role.Weight
+        let biases = GradientAccumulator.ofLayers weights [ layer ] Role.Bias
+        let weight, bias = matrices.Parameters[0], biases.Parameters |> Array.tryHead |> Option.toObj
         let dtype = Placement.storage weights.Placement
 
-        ForwardPass(fun x _ _ ->
+        Part.giving Adding.Afterwards (fun pass x ->
             // The last sums of a network are in float32 whatever came before.
-            let narrow = x.Map.dtype
-            let x = Flow.ofDType dtype x
+            let narrow = x.Tensor.dtype
+            let x = Held.ofDType dtype x
 
-            struct (Flow.free (F.linear (x.Map, weight, bias)),
-                    Pullback(fun dy others ->
-                        let dy = Flow.ofDType dtype dy
-                        use across = dy.Map.t ()
-                        Gathering.add matrices (across.matmul x.Map)
+            struct (pass.Tape.Hold(F.linear (x.Tensor, weight, bias)),
+                    Pullback(fun dy destination ->
+                        let dy = Held.ofDType dtype dy
+                        use across = dy.Tensor.t ()
+                        GradientAccumulator.add matrices (across.matmul x.Tensor)
 
-                        if biases.Gradients.Length > 0 then
-                            Gathering.add biases (dy.Map.sum 0L)
+                        if GradientAccumulator.isAsked biases then
+                            GradientAccumulator.add biases (dy.Tensor.sum 0L)
 
-                        let dx = Flow.free (dy.Map.matmul weight) |> Flow.ofDType narrow
-                        Flow.drop x
-                        Flow.drop dy
-                        Flow.joined dx others)))
+                        let gradient () = pass.Tape.Hold(dy.Tensor.matmul weight) |> Held.ofDType narrow
+                        Destination.putNew [ x; dy ] gradient destination)))
 
-    let activation kind : ForwardPass =
+    let activation kind : Part =
         let call, facts = ActivationCall.find kind, Activations.facts kind
-        let keepsInput = facts.Kept = Kept.Input
 
-        ForwardPass(fun x _ _ ->
-            let y = call.Apply x.Map
+        Part.giving Adding.Afterwards (fun pass x ->
+            let y = pass.Tape.Hold(call.Apply x.Tensor)
 
             let seen =
-                if keepsInput then
-                    x.Map
+                if facts.Kept = Kept.Input then
+                    x
                 else
-                    Flow.drop x
-                    y.alias ()
-
-            struct ({ Map = y; Free = keepsInput },
-                    Pullback(fun dy others ->
-                        let dx = Backward.activation kind dy.Map seen
-                        seen.Dispose()
-                        Flow.drop dy
-                        Flow.joined (Flow.free dx) others)))
-
-    /// Gives maps of the size `out`, `[C, H, W]`.
-    let maxPool pool (out: int64 list) : ForwardPass =
-        ForwardPass(fun x _ _ ->
-            let struct (x, rows) = Flow.rows x
-            let size = x.Map.shape
-            let y = Flow.empty [| size[0]; yield! out |] x.Map.dtype
-            let largest = (Rows.tryOf y).Value
-            PoolKernel.largest pool rows largest
-            let seen = y.alias ()
-
-            struct (Flow.kept y,
-                    Pullback(fun dy others ->
-                        let struct (dy, dyRows) = Flow.rows dy
-                        let dx = Flow.empty size x.Map.dtype
-                        Flow.reading others (PoolKernel.gradient pool (Rows.tryOf dx).Value dyRows rows largest)
-                        seen.Dispose()
-                        Flow.drop x
-                        Flow.drop dy
-                        Flow.free dx)))
-
-    let averagePool (pool: Pool2d) : ForwardPass =
-        ForwardPass(fun x _ _ ->
-            let y = F.avg_pool2d (x.Map, pair pool.Kernel, pair pool.Stride, pair pool.Padding, pool.Ceiling)
-
-            struct (Flow.free y,
-                    Pullback(fun dy others ->
-                        let dx = Backward.averagePool pool dy.Map x.Map
-                        Flow.drop x
-                        Flow.drop dy
-                        Flow.joined (Flow.free dx) others)))
-
-    let globalAveragePool: ForwardPass =
-        ForwardPass(fun x _ _ ->
-            let y = F.adaptive_avg_pool2d (x.Map, pair 1)
-            let size, dtype = x.Map.shape, x.Map.dtype
-            Flow.drop x
-
-            struct (Flow.free y,
-                    Pullback(fun dy others ->
-                        use share = dy.Map.div (scalar (float (size[2] * size[3])))
-                        let dx = Flow.empty size dtype
-                        dx.copy_ share |> ignore
-                        Flow.drop dy
-                        Flow.joined (Flow.free dx) others)))
-
-    let flatten: ForwardPass =
-        ForwardPass(fun x _ _ ->
-            let size, dtype = x.Map.shape, x.Map.dtype
-            let y = { x with Map = x.Map.flatten (1L, -1L) }
-            Flow.drop x
+                    x.Release()
+                    y.Share()
 
             struct (y,
-                    Pullback(fun dy others ->
-                        let dy = Flow.ofDType dtype dy
-                        let dx = { dy with Map = dy.Map.reshape size }
-                        Flow.drop dy
-                        Flow.joined dx others)))
+                    Pullback(fun dy destination ->
+                        let gradient () = pass.Tape.Hold(Backward.activation kind dy.Tensor seen.Tensor)
+                        Destination.putNew [ seen; dy ] gradient destination)))
+
+    /// Gives maps of the size `out`, `[C, H, W]`.
+    let maxPool pool (out: int64 list) : Part =
+        Part.giving Adding.InPassing (fun pass x ->
+            let struct (x, rows) = Held.rows x
+            let y = pass.Tape.Empty([| x.Tensor.shape[0]; yield! out |], x.Tensor.dtype)
+            let largest = (Rows.tryOf y.Tensor).Value
+            PoolKernel.largest pool rows largest
+            let seen = y.Share()
+
+            struct (y,
+                    Pullback(fun dy destination ->
+                        let struct (dy, dyRows) = Held.rows dy
+
+                        let dx =
+                            destination
+                            |> Destination.write x (fun out added ->
+                                PoolKernel.gradient pool out dyRows rows largest added)
+
+                        Held.release [ seen; dy ]
+                        dx)))
+
+    let averagePool (pool: Pool2d) : Part =
+        Part.giving Adding.Afterwards (fun pass x ->
+            let y = F.avg_pool2d (x.Tensor, pair pool.Kernel, pair pool.Stride, pair pool.Padding, pool.Ceiling)
+
+            struct (pass.Tape.Hold y,
+                    Pullback(fun dy destination ->
+                        let gradient () = pass.Tape.Hold(Backward.averagePool pool dy.Tensor x.Tensor)
+                        Destination.putNew [ x; dy ] gradient destination)))
+
+    let globalAveragePool: Part =
+        Part.giving Adding.Afterwards (fun pass x ->
+            let y = pass.Tape.Hold(F.adaptive_avg_pool2d (x.Tensor, pair 1))
+            let size, dtype = x.Tensor.shape, x.Tensor.dtype
+            x.Release()
+
+            struct (y,
+                    Pullback(fun dy destination ->
+                        let gradient () =
+                            use share = dy.Tensor.div (scalar (float (size[2] * size[3])))
+                            let dx = pass.Tape.Empty(size, dtype)
+                            dx.Tensor.copy_ share |> ignore
+                            dx
+
+                        Destination.putNew [ dy ] gradient destination)))
+
+    let flatten: Part =
+        Part.giving Adding.Afterwards (fun _ x ->
+            let size, dtype = x.Tensor.shape, x.Tensor.dtype
+            let y = x.View(x.Tensor.flatten (1L, -1L))
+            x.Release()
+
+            struct (y,
+                    Pullback(fun dy destination ->
+                        let dy = Held.ofDType dtype dy
+                        let dx = dy.View(dy.Tensor.reshape size)
+                        dy.Release()
+                        Destination.put dx destination)))

@@ -71,20 +71,20 @@ module internal NormGradient =
             }
         }
 
-    /// Gathers the gradients of the norm's own tensors and writes that of `x`, over `x` where that is free.
+    /// Adds up the gradients of the norm's own tensors, and writes that of `x`.
     let private gradient
         (norm: Norm)
         (at: Measured)
         (sums: float array * float array)
         mask
         (dy: Rows)
-        (x: Flow)
+        (x: Held)
         (rows: Rows)
-        (others: Flow voption)
-        : Flow =
+        (destination: Destination)
+        : Held voption =
         let total, product = sums
-        change norm.BiasGradient (fun place gathered -> gathered + total[place])
-        change norm.WeightGradient (fun place gathered -> gathered + product[place] * at.Scale[place])
+        change norm.BiasGradient (fun place sum -> sum + total[place])
+        change norm.WeightGradient (fun place sum -> sum + product[place] * at.Scale[place])
 
         let slope = at.Line.Scale
         // dx = slope · (dy − mean dy − (x − mean) · scale² · mean of dy · (x − mean)), as a line in x.
@@ -98,46 +98,35 @@ module internal NormGradient =
                     -slope[place] * total[place] / at.Count - tilt[place] * at.Mean[place])
         }
 
-        let struct (dx, out) =
-            if x.Free then
-                struct (x, rows)
-            else
-                let dx = Flow.empty x.Map.shape x.Map.dtype
-                struct (Flow.free dx, (Rows.tryOf dx).Value)
-
-        Flow.reading others (NormKernel.gradient slope line mask out dy rows)
-
-        if not x.Free then
-            Flow.drop x
-
-        dx
+        destination
+        |> Destination.write x (fun out added -> NormKernel.gradient slope line mask out dy rows added)
 
     let private floor relu = if relu then 0.0f else Single.NegativeInfinity
 
     /// A norm, and the ReLU behind it. Nothing of the output is needed on the way back: where it was positive follows from
     /// the input.
-    let normalise (weights: Weights) layer relu : ForwardPass =
+    let normalise (weights: Weights) layer relu : Part =
         let norm = norm weights layer
 
-        ForwardPass(fun x into _ ->
-            let struct (x, rows) = Flow.rows x
+        Part.writing Adding.InPassing (fun pass x place ->
+            let struct (x, rows) = Held.rows x
             let measured = measure norm rows
 
             let y =
-                match into with
-                | null -> Flow.empty x.Map.shape x.Map.dtype
-                | into -> into
+                match place with
+                | ValueNone -> pass.Tape.Empty(x.Tensor.shape, x.Tensor.dtype)
+                | ValueSome place -> place
 
-            NormKernel.apply measured.Line (floor relu) (Rows.tryOf y).Value rows ValueNone
+            NormKernel.apply measured.Line (floor relu) (Rows.tryOf y.Tensor).Value rows ValueNone
             let line = if relu then ValueSome measured.Line else ValueNone
             let mask = if relu then Mask.Line measured.Line else Mask.None
 
-            struct (Flow.free y,
-                    Pullback(fun dy others ->
-                        let struct (dy, dyRows) = Flow.rows dy
+            struct (y,
+                    Pullback(fun dy destination ->
+                        let struct (dy, dyRows) = Held.rows dy
                         let sums = NormKernel.sumGradient measured.Mean mask dyRows rows
-                        let dx = gradient norm measured sums line dyRows x rows others
-                        Flow.drop dy
+                        let dx = gradient norm measured sums line dyRows x rows destination
+                        dy.Release()
                         dx)))
 
     /// A norm of `x`, the sum with a shortcut, and the ReLU behind that. On the way back: the gradient of `x`, and that of
@@ -145,31 +134,37 @@ module internal NormGradient =
     let normaliseInto (weights: Weights) layer relu =
         let norm = norm weights layer
 
-        fun (x: Flow) (shortcut: Flow) ->
-            let struct (x, rows) = Flow.rows x
-            let struct (shortcut, added) = Flow.rows shortcut
+        fun (pass: Pass) (x: Held) (shortcut: Held) ->
+            let struct (x, rows) = Held.rows x
+            let struct (shortcut, added) = Held.rows shortcut
             let measured = measure norm rows
-            let y = Flow.empty x.Map.shape x.Map.dtype
-            let out = (Rows.tryOf y).Value
+            let y = pass.Tape.Empty(x.Tensor.shape, x.Tensor.dtype)
+            let out = (Rows.tryOf y.Tensor).Value
             NormKernel.apply measured.Line (floor relu) out rows (ValueSome added)
-            Flow.drop shortcut
-            let seen = if relu then ValueSome(y.alias ()) else ValueNone
+            shortcut.Release()
 
-            let back (dy: Flow) =
-                let struct (dy, dyRows) = Flow.rows dy
+            /// Of `x`, from the gradient of the sum.
+            let gradientOfX mask sum (sumRows: Rows) =
+                let sums = NormKernel.sumGradient measured.Mean mask sum rows
 
-                match seen with
-                | ValueNone ->
-                    let sums = NormKernel.sumGradient measured.Mean Mask.None dyRows rows
-                    let dx = gradient norm measured sums ValueNone dyRows x rows ValueNone
-                    struct (dx, dy)
-                | ValueSome seen ->
-                    let passed = Flow.empty dy.Map.shape dy.Map.dtype
-                    let through = (Rows.tryOf passed).Value
-                    let sums = NormKernel.sumGradient measured.Mean (Mask.Output(out, through)) dyRows rows
-                    seen.Dispose()
-                    Flow.drop dy
-                    let dx = gradient norm measured sums ValueNone through x rows ValueNone
-                    struct (dx, Flow.free passed)
+                (gradient norm measured sums ValueNone sumRows x rows Destination.Fresh).Value
 
-            struct ({ Map = y; Free = not relu }, back)
+            if relu then
+                let seen = y.Share()
+
+                let back (dy: Held) =
+                    let struct (dy, dyRows) = Held.rows dy
+                    let passed = pass.Tape.Empty(dy.Tensor.shape, dy.Tensor.dtype)
+                    let passedRows = (Rows.tryOf passed.Tensor).Value
+                    // Writes what has passed the ReLU besides.
+                    let dx = gradientOfX (Mask.Output(out, passedRows)) dyRows passedRows
+                    Held.release [ seen; dy ]
+                    struct (dx, passed)
+
+                struct (y, back)
+            else
+                let back (dy: Held) =
+                    let struct (dy, dyRows) = Held.rows dy
+                    struct (gradientOfX Mask.None dyRows dyRows, dy)
+
+                struct (y, back)

@@ -20,7 +20,7 @@ type internal Mask =
     | Output of output: Rows * passed: Rows
 
 /// Batch norm over maps that lie channels last, with what stands around it in a network: the sum with a shortcut, the
-/// ReLU and the gradient that other readers have found, each in the same pass over memory. It is the passes that cost.
+/// ReLU and the sum of other readers' gradients, each in the same pass over memory. It is the passes that cost.
 [<RequireQualifiedAccess>]
 module internal NormKernel =
 
@@ -181,8 +181,8 @@ module internal NormKernel =
                 member _.On<'L when 'L: struct and 'L :> ILanes>() = gradientSums<'L> wide x.Channels mean mask
         })
 
-    /// Writes `dx`, which may be the memory of `x`: what passes the mask of `dy` times `slope`, the line through `x`, and
-    /// what others have found.
+    /// Writes `dx`, which may be the memory of `x` or of `others`: what passes the mask of `dy` times `slope`, the line through `x`, and
+    /// the sum of other readers' gradients.
     let gradient slope line mask (dx: Rows) (dy: Rows) (x: Rows) (others: Rows voption) =
         withMaps [| dx; dy; x; yield! ValueOption.toArray others |] (fun wide -> {
             new ILanesWork<_> with

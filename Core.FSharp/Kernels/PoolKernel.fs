@@ -137,7 +137,8 @@ module internal PoolKernel =
             }
         |> ignore
 
-    /// Writes `dx`: the gradient of what `largest` read, and what others have found.
+    /// Writes `dx`: the gradient of what `largest` read, plus the sum of other readers' gradients. `dx` may be the memory of
+    /// either: an image is written when it has been read.
     let gradient pool (dx: Rows) (dy: Rows) (x: Rows) (y: Rows) others =
         Lanes.choose
             x.DType

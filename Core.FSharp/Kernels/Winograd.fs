@@ -157,7 +157,8 @@ module internal Winograd =
     /// where there is one.
     let convolve (x: Rows) weight bias (y: Rows) = run false x weight bias ValueNone y
 
-    /// Writes `dx`: the gradient of what `convolve` read, and what others have found.
+    /// Writes `dx`: the gradient of what `convolve` read, plus the sum of other readers' gradients, which may be the same
+    /// memory.
     let inputGradient (dy: Rows) weight (dx: Rows) (others: Rows voption) = run true dy weight 0n others dx
 
     /// Writes the gradient of the weight, as that lies.

@@ -26,25 +26,38 @@ type private Segment() =
         | buffer -> segment.register_buffer (name, buffer)
 
 /// A forward pass in training that knows its way back. `output` has to become a loss: once that has gone backward,
-/// `Backward` takes the gradient on to the parameters, where it is added to what is gathered.
+/// `Backward` takes the gradient on to the parameters, where it is added to what is there. Until then the pass holds what
+/// the way back will read; disposing it lets go of that, whatever has or has not happened, and of the output.
 [<Sealed>]
-type TrainingPass internal (output: Tensor, back: (Tensor -> unit) option) =
+type TrainingPass internal (output: Tensor, back: (Tape * (Tensor -> unit)) option) =
+
+    let mutable back = back
 
     do
         if back.IsSome then
             output.requires_grad <- true
 
-    /// What the network made of the batch: logits `[N, classes]` for a classifier.
+    /// What the network made of the batch: logits `[N, classes]` for a classifier. It lives for as long as the pass.
     member _.Output = output
 
     /// To be called once, after the loss of `Output` has gone backward: throws `InvalidOperationException` before that.
+    /// Holds nothing afterwards but the output.
     member _.Backward() =
         match back with
         | None -> ()
-        | Some back ->
+        | Some(tape, walk) ->
             match output.grad with
             | null -> invalidOp "the loss of the output has to go backward first"
-            | gradient -> back gradient
+            | gradient ->
+                use _ = tape
+                back <- None
+                walk gradient
+
+    interface IDisposable with
+        member _.Dispose() =
+            back |> Option.iter (fun (tape, _) -> (tape :> IDisposable).Dispose())
+            back <- None
+            output.Dispose()
 
 /// A plan as a TorchSharp module over `weights`, which it owns. Its `state_dict` has PyTorch's keys.
 /// Reads `[N, C, H, W]` or `[N, F]`, as the plan's input says, and gives logits `[N, classes]` (or whatever the plan's
@@ -54,7 +67,7 @@ type TorchModule(weights: Weights) as this =
     inherit torch.nn.Module<Tensor, Tensor>("Hybrid")
 
     let run = Forward.compile weights
-    let trace = lazy (Gradient.compile weights)
+    let way = lazy (Gradient.compile weights)
 
     do
         let root = new Segment()
@@ -86,16 +99,24 @@ type TorchModule(weights: Weights) as this =
 
     override this.forward(x: Tensor) = this.Forward(x, null)
 
-    /// A training pass over a batch `[N, C, H, W]` or `[N, F]`; its `Backward` has to follow. On the CPU, channels last, in
-    /// float32 or bfloat16, it is faster than `forward` and autograd; elsewhere, and where the module is not in training,
-    /// it is those. Layers that are random in training draw from `draws`, on the CPU, or from libtorch's own generator.
+    /// A training pass over a batch `[N, C, H, W]` or `[N, F]`, to be disposed. On the CPU, channels last, in float32 or
+    /// bfloat16, it is faster than `forward` and autograd; elsewhere, and where the module is not in training, it is those.
+    /// Layers that are random in training draw from `draws`, on the CPU, or from libtorch's own generator.
     member this.pass(x: Tensor, draws: torch.Generator | null) : TrainingPass =
         if this.training && Gradient.supports weights.Placement then
-            weights.CountBatch()
-            let struct (y, back) = trace.Value x draws
-            new TrainingPass(y, Some back)
+            let tape = new Tape()
+
+            try
+                weights.CountBatch()
+                let struct (y, back) = way.Value { Tape = tape; Draws = draws } x
+                new TrainingPass(y, Some(tape, back))
+            with _ ->
+                (tape :> IDisposable).Dispose()
+                reraise ()
         else
-            new TrainingPass(this.Forward(x, draws), None)
+            let y = this.Forward(x, draws)
+            // A network that changes nothing gives back the batch itself, which is not the pass's to dispose.
+            new TrainingPass((if obj.ReferenceEquals(y, x) then y.alias () else y), None)
 
     member this.pass(x: Tensor) : TrainingPass = this.pass (x, null)
 

@@ -82,7 +82,7 @@ type Weights(plan: Plan, placement: Placement) =
     /// All gradients, `[total]`, in the order of `Flat`.
     member _.Grad = grad
 
-    /// Where the gradient of the parameter under a key is gathered: a part of `Grad` in the parameter's shape.
+    /// Where the gradient of the parameter under a key is added up: a part of `Grad` in the parameter's shape.
     member _.Gradient(key: string) = gradients[key]
 
     /// Another flat tensor, such as an optimiser's momentum, seen parameter by parameter under the same keys.

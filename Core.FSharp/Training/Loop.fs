@@ -140,7 +140,7 @@ module Loop =
     let private accumulate (recipe: Recipe) (network: TorchModule) draws (batch: Batch) : BatchMetrics =
         use _ = torch.NewDisposeScope()
         use generator: torch.Generator | null = draws ()
-        let pass = network.pass (batch.Images, generator)
+        use pass = network.pass (batch.Images, generator)
         let loss = Objective.loss recipe.Objective pass.Output batch.Labels
         loss.backward ()
         pass.Backward()
