@@ -64,6 +64,7 @@ let private inside = [
     Data.PictureTests.tests
     Data.ImageFolderTests.tests
     Data.FolderLayoutTests.tests
+    Face.DocumentationTests.tests
     Commands.RecipeOptionTests.tests
     Commands.OptionTests.tests
     Report.HtmlTests.tests

@@ -13,6 +13,7 @@ type Workload() =
     /// Logits of a batch that is there already.
     abstract Infer: unit -> unit
 
+    /// Lets go of the tensors.
     abstract Dispose: unit -> unit
 
     interface IDisposable with
@@ -79,6 +80,7 @@ type OwnWorkload(model: Model, plan: Plan, placement: Placement, batchSize: int)
 
     let mutable epoch = 0
 
+    /// A training step on this batch.
     member _.Train(batch: Batch) =
         let next, metrics = Loop.step recipe network state [ batch ]
         (metrics :> IDisposable).Dispose()

@@ -4,6 +4,7 @@ open System
 open System.Collections.Generic
 open Hybrid
 
+/// A part of a data set.
 [<RequireQualifiedAccess>]
 type Split =
     | Train
@@ -53,6 +54,18 @@ module DataRequest =
         else
             Error $"--val-size is {wanted}, expected fewer than the {count} training images"
 
+    /// Training and validation images; the latter may be none. Folders of one's own are small: each class keeps its share.
+    let divide (request: DataRequest) (data: Dataset) : Result<Dataset * Dataset, string> =
+        let split =
+            match request.Source with
+            | DataSource.Folder _ -> Stratified.split
+            | DataSource.Shapes
+            | DataSource.Cifar10 _
+            | DataSource.Cifar100 _ -> Dataset.split
+
+        validationImages request data.Count
+        |> Result.map (fun validation -> split request.SplitSeed validation data)
+
 /// Where and how to compute.
 type MachineRequest = {
     /// `auto`, `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -88,6 +101,7 @@ type SaveRequest = {
     Every: int
 }
 
+/// A run, as `train` starts it.
 type TrainRequest = {
     Data: DataRequest
     Model: ModelRequest
@@ -115,6 +129,7 @@ type TrainRequest = {
     /// The command line that says the same.
     member request.Arguments: string array = [| "train"; yield! GivenOption.words request.Settings |]
 
+/// A run that is to go on, as `train --resume` asks for it.
 type ResumeRequest = {
     /// A run's folder, or a folder of runs; empty for the default.
     Run: string
@@ -129,6 +144,7 @@ type ResumeRequest = {
     Json: bool
 }
 
+/// A checkpoint to measure on images with labels.
 type TestRequest = {
     Checkpoint: string
     Data: DataRequest
@@ -143,6 +159,7 @@ type TestRequest = {
     Json: bool
 }
 
+/// A checkpoint to classify pictures with.
 type PredictRequest = {
     Checkpoint: string
     /// Pictures and folders of pictures.
@@ -160,6 +177,7 @@ type PredictRequest = {
     Json: bool
 }
 
+/// A network to describe, by its model's name or from a checkpoint.
 type SummaryRequest = {
     Model: ModelRequest
     /// Empty for none.
@@ -168,8 +186,10 @@ type SummaryRequest = {
     Json: bool
 }
 
+/// A checkpoint to write in another format, which `To`'s ending names.
 type ExportRequest = { Checkpoint: string; To: string; Model: ModelRequest; Json: bool }
 
+/// Several models to train on the same data by the same options, or their checkpoints to test.
 type CompareRequest = {
     Models: IReadOnlyList<string>
     /// Empty for none.
@@ -177,6 +197,7 @@ type CompareRequest = {
     Train: TrainRequest
 }
 
+/// Models whose training and inference are to be timed.
 type BenchRequest = {
     Models: IReadOnlyList<string>
     BatchSize: int
@@ -200,6 +221,7 @@ type Surroundings = {
     ReadSettings: Func<string, IReadOnlyList<GivenOption>>
 }
 
+/// A machine to look over.
 type DoctorRequest = { Machine: MachineRequest; Json: bool }
 
 /// What the user asks for, checked as far as it can be without looking at the machine or at a file.

@@ -28,8 +28,10 @@ module Piece =
     let private header = 24.0
     let private joinHeight = 20.0
 
+    /// A length as SVG has it, two decimals at most.
     let number (value: float) = value.ToString("0.##", CultureInfo.InvariantCulture)
 
+    /// A text that stands for itself in SVG.
     let encoded (text: string) = WebUtility.HtmlEncode text |> string
 
     let private widthOf (text: string) = characterWidth * float text.Length

@@ -10,6 +10,7 @@ type DiagramPart =
     | Group of DiagramGroup
     | Fork of Join * plans: Plan list * branches: DiagramPart list list
 
+/// Parts that are drawn in a frame of their own.
 and DiagramGroup = {
     Plans: Plan list
     /// How often the block comes, one after the other.

@@ -58,6 +58,7 @@ module Footprint =
             Image = (Shape.elements plan.In + largest) * bytesOf placement.DType
         }
 
+    /// Bytes of a batch of so many images.
     let bytes footprint (batchSize: int) = footprint.Fixed + int64 batchSize * footprint.Image
 
     /// The largest batch size of a power of two that takes so many bytes; 0 where not even one image does.

@@ -3,6 +3,7 @@ namespace Hybrid
 open System
 open Hybrid.Command
 
+/// Reading command lines from C#. What is wrong in one is a `RequestException` that names all of it.
 [<AbstractClass; Sealed>]
 type CommandLine =
     /// What `--threads` takes at most.
@@ -23,6 +24,7 @@ type CommandLine =
     static member Stored(arguments: string array, machine: MachineRequest, holdsValues: bool) : TrainRequest =
         Parse.stored arguments machine holdsValues |> orThrow
 
+/// Requests made and changed from C#. What is wrong is a `RequestException`.
 [<AbstractClass; Sealed>]
 type Requests =
     /// A request for a model that names none: what is stored decides.

@@ -4,6 +4,7 @@ open System
 open System.Collections.Generic
 open Hybrid.Command
 
+/// Data sets from C#. All images of a set are of one size; labels are places in its classes.
 [<AbstractClass; Sealed>]
 type Datasets =
     /// Bytes `[N, H, W, 3]` and their labels.
@@ -13,16 +14,7 @@ type Datasets =
     /// Training and validation images, as PyTorch's `random_split` takes them, of folders with each class's share; the
     /// validation part may be empty.
     static member Split(data: Dataset, request: DataRequest) : struct (Dataset * Dataset) =
-        let validation = DataRequest.validationImages request data.Count |> orThrow
-
-        let split =
-            match request.Source with
-            | DataSource.Folder _ -> Stratified.split
-            | DataSource.Shapes
-            | DataSource.Cifar10 _
-            | DataSource.Cifar100 _ -> Dataset.split
-
-        let training, held = split request.SplitSeed validation data
+        let training, held = DataRequest.divide request data |> orThrow
         struct (training, held)
 
     /// How many images of each class there are.
@@ -46,4 +38,5 @@ type Datasets =
         else
             data
 
+    /// Mean and standard deviation of each channel over all pixels of a set, scaled to 0..1.
     static member Normalisation(data: Dataset) : Normalisation = Normalisation.ofDataset data

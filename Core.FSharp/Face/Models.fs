@@ -6,6 +6,7 @@ open System.Text.Json.Nodes
 open TorchSharp
 open Hybrid.Command
 
+/// Models, their plans and their modules from C#. What is wrong is a `RequestException`.
 [<AbstractClass; Sealed>]
 type Models =
     /// A model of the zoo for a number of classes. Hyperparameters that are given win.
@@ -53,6 +54,7 @@ type Models =
         |> Result.mapError (fun errors -> ShapeError.report $"{model.Name} does not work on images of {input}" errors)
         |> orThrow
 
+    /// Each layer with its shapes, parameters and multiply-adds, and their sums.
     static member Summarise(plan: Plan) : Summary = Summary.ofPlan plan
 
     /// Every layer and join as a node that names the nodes it reads.
@@ -61,6 +63,7 @@ type Models =
     /// The network as a drawing: SVG.
     static member Diagram(plan: Plan) : string = Diagram.ofPlan plan
 
+    /// Every tensor of the network's state, in the order of PyTorch's `state_dict`.
     static member StateTensors(plan: Plan) : IReadOnlyList<TensorSpec> = Plan.stateTensors plan
 
     /// The tensors of the last linear layer, which alone depend on the number of classes.
@@ -71,6 +74,7 @@ type Models =
         use generator = new torch.Generator(uint64 seed, torch.CPU)
         TorchModule.create placement model.Initialisation generator plan
 
+/// Memory that a network takes, for messages in C#.
 [<AbstractClass; Sealed>]
 type Footprints =
     /// Whether libtorch's error says that memory ran out.
@@ -84,6 +88,7 @@ type Footprints =
         let footprint = (if training then Footprint.training else Footprint.inference) placement network.Plan
         Footprint.tooLittleMemory (string placement.Device) batchSize footprint (Option.ofNullable memory)
 
+/// Where and in which precision a network is held, from C#.
 [<AbstractClass; Sealed>]
 type Placements =
     /// How a network is held on a device in a precision.

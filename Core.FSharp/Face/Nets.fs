@@ -27,6 +27,7 @@ type Nets =
     /// `body` added to its own input.
     static member Residual(body: Net) : Net = residual body
 
+    /// Hands its input on unchanged.
     static member Identity: Net = identity
 
     /// A square convolution that keeps the size of the map where `stride` is 1 and `kernel` odd.
@@ -45,28 +46,37 @@ type Nets =
                 Bias = bias
         }
 
+    /// Each channel to mean 0 and variance 1 over the batch, then scaled and shifted as is learned.
     static member BatchNorm: Net = batchNorm
 
+    /// The same over the channels of each of `groups` groups and all pixels of one image.
     static member GroupNorm(groups: int) : Net = groupNorm groups
 
     /// Over the channels of each pixel.
     static member LayerNorm: Net = layerNorm
 
+    /// A function of each number for itself.
     static member Activation(kind: Activation) : Net = activation kind
 
+    /// The larger of 0 and each number.
     static member Relu: Net = relu
 
+    /// In training each number is left out with a probability of `rate`, 0 to 1.
     static member Dropout(rate: float) : Net = dropout rate
 
+    /// In training an image's whole map is left out with a probability of `rate`, 0 to 1.
     static member StochasticDepth(rate: float) : Net = stochasticDepth rate
 
+    /// Largest number of each `size`×`size` tile.
     static member MaxPool(size: int) : Net = maxPool size
 
+    /// Mean of each `size`×`size` tile.
     static member AvgPool(size: int) : Net = avgPool size
 
     /// Mean over each whole map.
     static member GlobalAvgPool: Net = globalAvgPool
 
+    /// `[N, C, H, W]` to `[N, C·H·W]`.
     static member Flatten: Net = flatten
 
     /// A fully connected layer with bias.

@@ -9,6 +9,7 @@ type RequestException private (lines: string list) =
 
     new(message: string) = RequestException [ message ]
 
+    /// The message, a line for each thing that is wrong.
     member _.Lines: string array = Array.ofList lines
 
     /// Of the core's own report, which has a line for each thing that is wrong.

@@ -15,6 +15,7 @@ module private Cancelled =
         cancel.ThrowIfCancellationRequested()
         forward images
 
+/// Recipes, runs and their measures from C#. What is wrong is a `RequestException`.
 [<AbstractClass; Sealed>]
 type Training =
     /// Whether float32 convolutions of 3×3 are Hybrid's own in training on this CPU, which needs vectors of 512 bits.
@@ -110,4 +111,5 @@ type Training =
     static member Rate(recipe: Recipe, stepsPerEpoch: int, left: int64, place: int64) : float =
         Recipe.rateAt recipe stepsPerEpoch left place
 
+    /// PyTorch's name of the recipe's optimiser, under which the learning rate is logged.
     static member OptimizerName(recipe: Recipe) : string = Optimizer.name recipe.Optimizer

@@ -2,6 +2,7 @@ namespace Hybrid
 
 open TorchSharp
 
+/// What `bench` times, from C#.
 [<AbstractClass; Sealed>]
 type Workloads =
     /// A network as it is trained and evaluated here.

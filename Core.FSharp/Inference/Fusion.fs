@@ -12,6 +12,7 @@ type FusedNetwork internal (forward: torch.jit.ScriptModule, constants: Tensor a
 
     let mutable alive = 1
 
+    /// Where it computes, and in which precision.
     member _.Placement = placement
 
     /// Logits `[N, classes]` of images `[N, C, H, W]`; in float32 also where the network computes in bfloat16.
@@ -25,6 +26,7 @@ type FusedNetwork internal (forward: torch.jit.ScriptModule, constants: Tensor a
                 forward.Dispose()
                 constants |> Array.iter _.Dispose()
 
+/// From a network's weights to one that is only evaluated.
 [<RequireQualifiedAccess>]
 module Fusion =
 

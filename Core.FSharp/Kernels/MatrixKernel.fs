@@ -40,7 +40,7 @@ module internal Matrix =
     /// The same memory, rows as columns.
     let columns at across : Matrix = { At = at; Down = 4n; Across = across }
 
-/// Products of small float32 matrices. All sums of a piece of the result are in registers, as many as the processor can
+/// Products of small float32 matrices: c[i, j] = Σₖ a[i, k] · b[k, j]. All sums of a piece of the result are in registers, as many as the processor can
 /// work on while it waits for none.
 [<RequireQualifiedAccess>]
 module internal MatrixKernel =

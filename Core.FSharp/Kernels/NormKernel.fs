@@ -21,6 +21,10 @@ type internal Mask =
 
 /// Batch norm over maps that lie channels last, with what stands around it in a network: the sum with a shortcut, the
 /// ReLU and the sum of other readers' gradients, each in the same pass over memory. It is the passes that cost.
+///
+/// Of each channel, with mean μ and variance σ² over all pixels of the batch and x̂ = (x − μ) / √(σ² + ε):
+/// y = γ x̂ + β, and backwards dx = γ / √(σ² + ε) · (dy − mean(dy) − x̂ · mean(dy · x̂)), dγ = Σ dy · x̂, dβ = Σ dy.
+/// Forward that is one line in x, backward one in dy and x. Ioffe and Szegedy, "Batch Normalization", 2015.
 [<RequireQualifiedAccess>]
 module internal NormKernel =
 

@@ -2,6 +2,7 @@ namespace Hybrid
 
 open TorchSharp
 
+/// libtorch's tensor.
 type Tensor = torch.Tensor
 
 [<AutoOpen>]

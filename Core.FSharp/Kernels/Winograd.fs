@@ -11,6 +11,9 @@ open TorchSharp
 /// Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2016, F(2×2, 3×3). The map is cut into tiles of
 /// 2×2 outputs, each from 4×4 inputs that overlap; what is a convolution of tiles becomes 16 products of matrices, tiles
 /// by channels, one for each place in the transformed tile.
+///
+/// Of one tile d, one kernel g and one channel: y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A, where ⊙ multiplies place by place, with
+/// Bᵀ = [1 0 −1 0; 0 1 1 0; 0 −1 1 0; 0 1 0 −1], G = ½ [2 0 0; 1 1 1; 1 −1 1; 0 0 2] and Aᵀ = [1 1 1 0; 0 1 −1 −1].
 [<RequireQualifiedAccess>]
 module internal Winograd =
 

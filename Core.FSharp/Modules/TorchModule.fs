@@ -87,8 +87,10 @@ type TorchModule(weights: Weights) as this =
                 | :? Modules.Parameter as parameter -> this.register_parameter (spec.Key, parameter)
                 | buffer -> this.register_buffer (spec.Key, buffer)
 
+    /// The network's tensors. They are the module's own: it disposes them.
     member _.Weights = weights
 
+    /// The network, every shape worked out.
     member _.Plan = weights.Plan
 
     member private this.Forward(x: Tensor, draws: torch.Generator | null) =
@@ -118,6 +120,7 @@ type TorchModule(weights: Weights) as this =
             // A network that changes nothing gives back the batch itself, which is not the pass's to dispose.
             new TrainingPass((if obj.ReferenceEquals(y, x) then y.alias () else y), None)
 
+    /// The same; layers that are random in training draw from libtorch's own generator.
     member this.pass(x: Tensor) : TrainingPass = this.pass (x, null)
 
     /// A module stays where it was built: its parameters are views into one tensor, and copies would tear them apart.

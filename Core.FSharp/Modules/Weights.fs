@@ -62,8 +62,10 @@ type Weights(plan: Plan, placement: Placement) =
                 tensors[spec.Key] <- (zeros spec.Elements dtype).fill_(scalar value)
             | _ -> ()
 
+    /// The network whose tensors they are.
     member _.Plan = plan
 
+    /// Where they are held, and in which precision.
     member _.Placement = placement
 
     /// What each tensor is, in the order of PyTorch's `state_dict`.

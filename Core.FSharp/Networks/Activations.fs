@@ -29,6 +29,7 @@ type ActivationFacts = {
     Storage: Storage
 }
 
+/// What there is to know of activations.
 [<RequireQualifiedAccess>]
 module Activations =
 
@@ -115,6 +116,7 @@ module Activations =
         Activation.Relu6
     ]
 
+    /// The tutorial's name.
     let name activation = (facts activation).Word
 
     /// All of them under the tutorial's names.

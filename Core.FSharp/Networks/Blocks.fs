@@ -92,6 +92,7 @@ module Blocks =
 
         concat [ name "net" body; identity ]
 
+    /// `layers` dense layers, each of which reads the input and what all before it have made.
     let denseBlock act bottleneck growth layers =
         name "block" (sequential (List.replicate layers (denseLayer act bottleneck growth)))
 

@@ -40,6 +40,7 @@ module Hparam =
                 Error "whole numbers separated by commas, such as 16,32,64"
         | Hparam.Text _ -> Ok(Hparam.Text(text.Trim()))
 
+/// What may have been meant by a word that is not known.
 [<RequireQualifiedAccess>]
 module Suggest =
 

@@ -29,6 +29,7 @@ type TensorSpec = {
     /// Parameters are trained; the rest is kept by the batch norms.
     member spec.IsParameter = spec.Role = Role.Weight || spec.Role = Role.Bias
 
+    /// How many numbers it holds.
     member spec.Elements = spec.Dims |> Seq.map int64 |> Shape.volume
 
 /// What sort of layer it is: what a diagram paints alike.

@@ -18,6 +18,7 @@ module Limits =
     /// Growth and bottleneck of dense layers, which are multiplied with each other.
     let growth = 4_096
 
+    /// Outputs of a classifier.
     let classes = 1_000_000
 
     /// Numbers in all tensors of the state: 2 GiB of single precision, the largest checkpoint that is read.

@@ -35,16 +35,19 @@ type Hparams(values: (string * Hparam) list) =
     /// In the family's order.
     member _.All = values
 
+    /// A whole number; throws `InvalidOperationException` where the hyperparameter is none.
     member _.Int key =
         match find key with
         | Hparam.Int number -> number
         | other -> invalidOp $"hyperparameter {key} is {other}, no whole number"
 
+    /// A list of whole numbers; throws `InvalidOperationException` where the hyperparameter is none.
     member _.Ints key =
         match find key with
         | Hparam.Ints numbers -> numbers
         | other -> invalidOp $"hyperparameter {key} is {other}, no list of whole numbers"
 
+    /// A word; throws `InvalidOperationException` where the hyperparameter is none.
     member _.Text key =
         match find key with
         | Hparam.Text word -> word
@@ -122,8 +125,10 @@ module HparamSpec =
                 | None -> Error(Suggest.unknown name allowed given)
     }
 
+    /// How many classes the network tells apart: 10 where nobody says.
     let classes = int "num_classes" 10 Limits.classes
 
+    /// The activation, by the tutorial's names: ReLU where nobody says.
     let activation = word "act_fn_name" "relu" (List.map fst Activations.named)
 
 [<RequireQualifiedAccess>]
@@ -146,6 +151,7 @@ module ModelFamily =
         let word = values.Text HparamSpec.activation.Name
         Activations.named |> List.find (fun (name, _) -> name = word) |> snd
 
+    /// Every hyperparameter as it is where nobody says.
     let defaults (family: ModelFamily) = [ for spec in family.Hparams -> spec.Name, spec.Default ]
 
     /// The model of some hyperparameters given as text, the others by default. The error names what is wrong and what is

@@ -1,5 +1,6 @@
 namespace Hybrid
 
+/// A function of each number for itself.
 [<RequireQualifiedAccess>]
 type Activation =
     | Relu
@@ -95,6 +96,7 @@ type Net =
 [<RequireQualifiedAccess>]
 module Sides =
 
+    /// The same for both.
     let square (side: int) : Sides = { Height = side; Width = side }
 
     /// One number for both sides, where they agree.
@@ -117,12 +119,16 @@ module Conv2d =
     /// A square kernel that keeps the size of the map (for an odd `kernel`), with a bias.
     let square kernel channels = rectangle kernel kernel channels
 
+    /// Pixels from one place of the kernel to the next, along both sides.
     let stride step (conv: Conv2d) = { conv with Stride = Sides.square step }
 
+    /// Rows and columns of zeros on each side of the map.
     let padding margin (conv: Conv2d) = { conv with Padding = Sides.square margin }
 
+    /// Pixels from one that the kernel reads to the next, along both sides.
     let dilation step (conv: Conv2d) = { conv with Dilation = Sides.square step }
 
+    /// Inputs and outputs in so many groups, which must divide the channels of both.
     let groups count (conv: Conv2d) = { conv with Groups = count }
 
     /// Each channel for itself, of as many as come in.
@@ -137,8 +143,10 @@ module Pool2d =
     /// A square window. The map has a margin of `padding` pixels, which count for nothing.
     let square kernel stride padding : Pool2d = { Kernel = kernel; Stride = stride; Padding = padding; Ceiling = false }
 
+    /// A last window that only begins inside the map counts as well.
     let ceiling (pool: Pool2d) = { pool with Ceiling = true }
 
+/// Constants of batch norms. Ioffe and Szegedy, "Batch Normalization", 2015.
 [<RequireQualifiedAccess>]
 module BatchNorm2d =
 
@@ -188,6 +196,7 @@ module Combinators =
     /// `body` added to its own input.
     let residual body = sum [ body; identity ]
 
+    /// A convolution `[N, C, H, W]` to `[N, Channels, H', W']`.
     let convWith (conv: Conv2d) = Net.Layer(Layer.Conv2d conv)
 
     /// A 3×3 convolution to `channels`, stride 1, that keeps the size of the map.
@@ -196,6 +205,8 @@ module Combinators =
     /// A 1×1 convolution to `channels`.
     let conv1x1 channels = convWith (Conv2d.square 1 channels)
 
+    /// Each channel to mean 0 and variance 1 over the batch (in evaluation by the running statistics), then scaled and
+    /// shifted as is learned.
     let batchNorm = Net.Layer Layer.BatchNorm2d
 
     /// With PyTorch's default epsilon.
@@ -204,29 +215,43 @@ module Combinators =
     /// With the epsilon of the published ConvNeXt.
     let layerNorm = Net.Layer(Layer.LayerNorm2d 1e-6)
 
+    /// Each channel times a number that is learned, `initial` at first. Touvron et al., "Going deeper with Image
+    /// Transformers", 2021.
     let layerScale initial = Net.Layer(Layer.LayerScale initial)
 
+    /// In training each number is left out with a probability of `rate`, 0 to 1, and the others grow in turn.
+    /// Srivastava et al., "Dropout", 2014.
     let dropout rate = Net.Layer(Layer.Dropout rate)
 
+    /// In training an example's whole map is left out with a probability of `rate`, 0 to 1; the others grow in turn.
+    /// Huang et al., "Deep Networks with Stochastic Depth", 2016.
     let stochasticDepth rate = Net.Layer(Layer.StochasticDepth rate)
 
+    /// A function of each number for itself.
     let activation kind = Net.Layer(Layer.Activation kind)
 
+    /// `max(0, x)`.
     let relu = activation Activation.Relu
 
+    /// `x` above zero, `Activations.leakySlope · x` below.
     let leakyRelu = activation Activation.LeakyRelu
 
+    /// `x · Φ(x)`, Φ the normal distribution's. Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.
     let gelu = activation Activation.Gelu
 
+    /// `x / (1 + exp(-x))`.
     let silu = activation Activation.Silu
 
+    /// `1 / (1 + exp(-x))`.
     let sigmoid = activation Activation.Sigmoid
 
+    /// Largest number of each window.
     let maxPoolWith (pool: Pool2d) = Net.Layer(Layer.MaxPool2d pool)
 
     /// Largest value of each `size`×`size` tile.
     let maxPool size = maxPoolWith (Pool2d.square size size 0)
 
+    /// Mean of each window, the zeros of the margin among it.
     let avgPoolWith (pool: Pool2d) = Net.Layer(Layer.AvgPool2d pool)
 
     /// Mean of each `size`×`size` tile.
@@ -235,6 +260,7 @@ module Combinators =
     /// Mean over each whole map.
     let globalAvgPool = Net.Layer Layer.AdaptiveAvgPool2d
 
+    /// `[N, C, H, W]` to `[N, C·H·W]`.
     let flatten = Net.Layer Layer.Flatten
 
     /// A fully connected layer with bias.

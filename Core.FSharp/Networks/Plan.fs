@@ -12,6 +12,7 @@ type Plan = {
     Node: PlanNode
 }
 
+/// What a part of a plan is made of.
 and [<RequireQualifiedAccess>] PlanNode =
     | Layer of LayerPlan
     | Chain of Plan list

@@ -18,6 +18,7 @@ module Augment =
     /// The tutorial's augmentation.
     let tutorial = [ Augmentation.HorizontalFlip 0.5; Augmentation.RandomResizedCrop((0.8, 1.0), (0.9, 1.1)) ]
 
+    /// Augmentations by the names that `--augment` takes.
     let named: (string * Augmentation list) list = [ "tutorial", tutorial; "none", [] ]
 
     let private uniform (generator: torch.Generator) (low: float, high: float) (size: int64 array) =

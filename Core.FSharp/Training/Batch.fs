@@ -32,6 +32,7 @@ type Batch = {
     Labels: Tensor
 } with
 
+    /// How many images.
     member batch.Count = int batch.Images.shape[0]
 
     interface IDisposable with

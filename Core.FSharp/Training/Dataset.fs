@@ -13,6 +13,7 @@ type Dataset = {
     Classes: string array
 } with
 
+    /// How many images.
     member data.Count = int data.Pixels.shape[0]
 
     /// Shape of one image.

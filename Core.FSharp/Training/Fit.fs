@@ -140,12 +140,14 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
     /// A run from its beginning.
     new(recipe, network, train, validation) = new Fit(recipe, network, train, validation, TrainingPosition.start)
 
+    /// What decides the run besides the network and the data.
     member _.Recipe = recipe
 
     /// The network that is validated, and whose weights are to be kept: the moving average where the recipe has one,
     /// else the one that is trained.
     member _.Network = shown
 
+    /// Steps of a whole epoch.
     member _.StepsPerEpoch = stepsPerEpoch
 
     /// Ends a validation that is under way, by an exception of the token: the run is then where the epoch's last step left

@@ -49,6 +49,7 @@ type TrainingPosition = {
 [<RequireQualifiedAccess>]
 module TrainingPosition =
 
+    /// Before the first step.
     let start: TrainingPosition = {
         Epoch = 0
         Batch = 0
@@ -129,6 +130,7 @@ module TrainingPosition =
                                     (float position.Sums.Count * mostLoss)
                                     Ok
 
+/// Training as a fold: a step from one state to the next, an epoch as the fold of steps over batches.
 [<RequireQualifiedAccess>]
 module Loop =
 

@@ -4,15 +4,19 @@ namespace Hybrid
 [<RequireQualifiedAccess>]
 module MetricName =
 
+    /// What training makes small, over the images of an epoch as they were trained on.
     [<Literal>]
     let TrainLoss = "train_loss"
 
+    /// Share of the images of an epoch that were right as they were trained on.
     [<Literal>]
     let TrainAccuracy = "train_acc"
 
+    /// Cross-entropy over the validation images.
     [<Literal>]
     let ValLoss = "val_loss"
 
+    /// Share of the validation images that are right.
     [<Literal>]
     let ValAccuracy = "val_acc"
 

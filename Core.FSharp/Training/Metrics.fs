@@ -60,6 +60,7 @@ type Metrics = {
     Loss: float
 } with
 
+    /// Share of the images that were right, 0..1; not a number where there are none.
     member metrics.Accuracy = if metrics.Count = 0L then nan else float metrics.Correct / float metrics.Count
 
 /// What averages are made of, as plain numbers.
@@ -73,8 +74,10 @@ type Sums = {
 [<RequireQualifiedAccess>]
 module Sums =
 
+    /// Of no images.
     let zero: Sums = { Count = 0L; Correct = 0L; Loss = 0.0 }
 
+    /// Means over the images; not numbers where there are none.
     let average (sums: Sums) : Metrics = {
         Count = sums.Count
         Correct = sums.Correct
@@ -99,6 +102,7 @@ type Tally(device: torch.Device) =
         finite.zero_ () |> ignore
         count <- sums.Count
 
+    /// Adds what a batch came to. Does not dispose it.
     member _.Add(batch: BatchMetrics) =
         use _ = torch.no_grad ()
         losses.add_ (batch.Loss, scalar (float batch.Count)) |> ignore
@@ -111,6 +115,7 @@ type Tally(device: torch.Device) =
     /// Batches since the restart before the first whose loss was not a finite number.
     member _.FiniteBatches = finite.item<int64>()
 
+    /// The sums so far, read from the device.
     member _.Sums: Sums = { Count = count; Correct = hits.item<int64>(); Loss = losses.item<float>() }
 
     /// The averages so far.

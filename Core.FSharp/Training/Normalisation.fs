@@ -3,7 +3,7 @@ namespace Hybrid
 open System
 open TorchSharp
 
-/// Mean and standard deviation of each channel, of pixels scaled to 0..1.
+/// Mean and standard deviation of each channel, of pixels scaled to 0..1: a network reads `(byte / 255 - mean) / std`.
 type Normalisation = { Mean: float array; Std: float array }
 
 [<RequireQualifiedAccess>]

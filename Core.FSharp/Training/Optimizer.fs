@@ -3,8 +3,11 @@ namespace Hybrid
 open System
 open TorchSharp
 
+/// Gradient descent with momentum. PyTorch's `SGD`.
 type Sgd = { Momentum: float; Dampening: float; Nesterov: bool; WeightDecay: float }
 
+/// Steps by running means of the gradient and its square. Kingma and Ba, "Adam", 2015; decoupled: Loshchilov and
+/// Hutter, "Decoupled Weight Decay Regularization", 2019.
 type Adam = {
     Beta1: float
     Beta2: float
@@ -14,6 +17,7 @@ type Adam = {
     Decoupled: bool
 }
 
+/// The gradient over the root of the running mean of its square. PyTorch's `RMSprop`.
 type RmsProp = { Alpha: float; Epsilon: float; Momentum: float; WeightDecay: float }
 
 /// How a gradient changes the weights. The learning rate is the schedule's.

@@ -11,6 +11,7 @@ type Prediction = {
     Probabilities: float array
 }
 
+/// From logits to the classes of pictures.
 [<RequireQualifiedAccess>]
 module Predict =
 

@@ -23,6 +23,7 @@ type RatePoint = {
     Smoothed: float
 }
 
+/// From a sweep through the learning rates to one to train at.
 [<RequireQualifiedAccess>]
 module RateFinder =
 

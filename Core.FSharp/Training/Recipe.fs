@@ -29,8 +29,10 @@ type Recipe = {
 [<RequireQualifiedAccess>]
 module Recipe =
 
+    /// Momentum 0.9, weight decay 1e-4: the tutorial's for its residual networks.
     let sgd = Optimizer.Sgd { Momentum = 0.9; Dampening = 0.0; Nesterov = false; WeightDecay = 1e-4 }
 
+    /// PyTorch's defaults with a weight decay of 1e-4: the tutorial's for its other networks.
     let adamW =
         Optimizer.Adam {
             Beta1 = 0.9
@@ -40,6 +42,7 @@ module Recipe =
             Decoupled = true
         }
 
+    /// The same decay, joined to the gradient.
     let adam =
         Optimizer.Adam {
             Beta1 = 0.9
@@ -49,6 +52,7 @@ module Recipe =
             Decoupled = false
         }
 
+    /// PyTorch's defaults with a weight decay of 1e-4.
     let rmsProp = Optimizer.RmsProp { Alpha = 0.99; Epsilon = 1e-8; Momentum = 0.0; WeightDecay = 1e-4 }
 
     /// Optimisers by name, each with the learning rate it starts from where none is given.

@@ -13,6 +13,7 @@ type TrainableParameters = {
 [<RequireQualifiedAccess>]
 module TrainableParameters =
 
+    /// Every parameter: nothing is frozen.
     let all (weights: Weights) : TrainableParameters = { Start = 0L; Length = weights.Flat.numel () }
 
     /// The last layer alone. Throws where that is no linear one.

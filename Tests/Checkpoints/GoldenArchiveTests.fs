@@ -58,7 +58,7 @@ let private agree model (result: Checkpoint) count =
         if tracked then
             Expect.isEmpty tensor.Shape "a scalar"
 
-let private values (tensor: StoredTensor) = tensor.ToFloat64()
+let private values (tensor: StoredTensor) = tensor.ToFloat32() |> Array.map float
 
 let tests =
     testList "golden archives" [

@@ -40,8 +40,7 @@ let tests =
             ]
 
             for dtype, bytes, expected in cases do
-                Expect.equal ((stored dtype [ 1L ] bytes).ToFloat64()) [| expected |] $"{dtype} as float64"
-                Expect.equal ((stored dtype [ 1L ] bytes).ToFloat32()) [| float32 expected |] $"{dtype} as float32"
+                Expect.equal ((stored dtype [ 1L ] bytes).ToFloat32()) [| float32 expected |] $"{dtype}"
 
         testCase "a NaN keeps its payload as float32"
         <| fun () ->

@@ -33,6 +33,7 @@ module DenseNet =
             "output_net", batchNorm :: activation act :: head classes
         ]
 
+    /// The tutorial's: a growth of 16, a bottleneck of 2, 6 layers in each of 4 blocks.
     let family: ModelFamily = {
         Name = "DenseNet"
         Hparams = [

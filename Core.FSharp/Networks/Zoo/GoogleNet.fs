@@ -39,6 +39,7 @@ module GoogleNet =
             "output_net", head classes
         ]
 
+    /// The tutorial's: eight Inception blocks, the map halved before the third and the seventh.
     let family: ModelFamily = {
         Name = "GoogleNet"
         Hparams = [ HparamSpec.classes; HparamSpec.activation ]

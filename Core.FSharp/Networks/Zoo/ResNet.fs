@@ -8,7 +8,8 @@ open Hybrid.ZooParts
 [<RequireQualifiedAccess>]
 module ResNet =
 
-    let private original, preActivation = "ResNetBlock", "PreActResNetBlock"
+    let private original = "ResNetBlock"
+    let private preActivation = "PreActResNetBlock"
 
     let private net classes counts channels act block =
         let stem = convWith (Conv2d.square 3 (List.head channels) |> Conv2d.noBias)
@@ -59,6 +60,8 @@ module ResNet =
         Build = build
     }
 
+    /// The tutorial's: three groups of three blocks, of 16, 32 and 64 channels, an activation after each sum.
     let family = named "ResNet" original
 
+    /// The same with norm and activation before each convolution.
     let preActivationFamily = named "ResNetPreAct" preActivation

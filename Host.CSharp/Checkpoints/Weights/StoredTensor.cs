@@ -121,15 +121,6 @@ public sealed record StoredTensor
         return result;
     }
 
-    /// <summary>All elements as float64 (int64 beyond 2^53 is rounded to nearest); row-major.</summary>
-    public double[] ToFloat64()
-    {
-        var result = new double[Count];
-        for (var i = 0; i < result.Length; i++)
-            result[i] = Element(i);
-        return result;
-    }
-
     private double Element(int index)
     {
         var at = Bytes.Span[(index * DType.Size())..];
