@@ -35,10 +35,11 @@ public static class Libtorch
     /// <exception cref="WorkException">It does not load.</exception>
     public static void Load(string named)
     {
+        NativeLibraries.Answer();
         var place = Place(named);
         if (place.Length > 0)
             Use(LibtorchFolder.Find(place));
-        else if (!IsBeside)
+        else if (Beside is null)
             throw new RequestException(
                 $"there is no libtorch beside this program: name one with --libtorch DIR or in {Variable}"
             );
@@ -53,23 +54,21 @@ public static class Libtorch
         }
     }
 
-    /// <summary>Whether the program, or this library in a script, brings a libtorch. What the system has elsewhere is not looked for: it is seldom of
-    /// the version that TorchSharp needs.</summary>
-    private static bool IsBeside =>
-        ((string?)AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") ?? "")
-            .Split(Path.PathSeparator)
-            .Append(AppContext.BaseDirectory)
-            .Append(Path.GetDirectoryName(typeof(Libtorch).Assembly.Location) ?? AppContext.BaseDirectory)
-            .Any(folder => File.Exists(Path.Combine(folder, LibtorchFolder.FileOf("torch_cpu"))));
+    /// <summary>The libtorch that came with the program, or with this library in a script. What the system has elsewhere
+    /// is not looked for: it is seldom of the version that TorchSharp needs.</summary>
+    private static string? Beside => NativeFolders.Find("torch_cpu");
 
     private static string Place(string named) =>
         named.Length > 0 ? named : Environment.GetEnvironmentVariable(Variable) ?? "";
 
     private static void Use(LibtorchFolder folder)
     {
-        if (!LibtorchContext.IsHere)
+        if (Folder?.Path == folder.Path)
+            return;
+        if (!LibtorchContext.IsHere && (Loaded.File ?? Beside) is { } own && Path.GetDirectoryName(own) != folder.Path)
             throw new RequestException(
-                $"only the program itself can use the libtorch in '{folder.Path}': a script has the one beside it"
+                $"libtorch folder '{folder.Path}': this program has a libtorch of its own ('{own}'), and a process with two "
+                    + "of them ends; only the program hybrid can choose. Leave the package libtorch-cpu out, or do not name another"
             );
         folder.Load();
         Folder = folder;

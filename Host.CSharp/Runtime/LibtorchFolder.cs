@@ -59,6 +59,13 @@ public sealed class LibtorchFolder
         return version!;
     }
 
+    /// <summary>Loads what is there of a libtorch that came with the program.</summary>
+    internal static void LoadAll(string path)
+    {
+        foreach (var library in InOrder.Select(new LibtorchFolder(path).Library).Where(File.Exists))
+            _ = NativeLibrary.TryLoad(library, out _);
+    }
+
     private static IntPtr Load(string library)
     {
         try

@@ -1,5 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using System.Security.Cryptography;
 
 namespace Hybrid.Host.Runtime;
 
@@ -66,6 +68,41 @@ public static class ShimMend
             BinaryPrimitives.WriteUInt16LittleEndian(image.AsSpan((int)need.FlagsAt), (ushort)(need.Flags | Weak));
         }
         Replace(image, destination);
+    }
+
+    /// <summary>The mended copy of <paramref name="source"/> in the user's cache, for whoever takes the library from a
+    /// package. What lies there is not trusted: it is what is expected, or it is written anew.</summary>
+    /// <exception cref="InvalidDataException">As <see cref="Apply"/>.</exception>
+    [SupportedOSPlatform("linux")]
+    internal static string InCache(string source)
+    {
+        var digest = Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(source)))[..16];
+        foreach (
+            var folder in new[]
+            {
+                UserCache.Folder("native"),
+                Path.Combine(Path.GetTempPath(), $"hybrid-{Environment.UserName}"),
+            }
+        )
+        {
+            var copy = Path.Combine(folder, $"{Path.GetFileNameWithoutExtension(source)}-{digest}.so");
+            try
+            {
+                Directory.CreateDirectory(
+                    folder,
+                    UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+                );
+                Apply(source, copy);
+                return copy;
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // A service without a home has a temporary folder.
+            }
+        }
+        throw new WorkException(
+            $"'{source}' has to be mended for this machine, and neither the user's cache nor the temporary folder can be written to"
+        );
     }
 
     /// <summary>What a build does with the library: mends it where this machine lacks <see cref="Version"/>, else

@@ -25,7 +25,7 @@ public sealed class ImageCache(string? folder)
     public static ImageCache Usual() =>
         Environment.GetEnvironmentVariable(Variable) switch
         {
-            null or "" => new(Path.Combine(UserFolder(), "hybrid", "images")),
+            null or "" => new(UserCache.Folder("images")),
             var text when text.Equals("off", StringComparison.OrdinalIgnoreCase) => new((string?)null),
             // Files of variables are read by no shell that would say where the home is.
             var text when text.StartsWith("~/", StringComparison.Ordinal) => new(
@@ -189,19 +189,5 @@ public sealed class ImageCache(string? folder)
         {
             return null;
         }
-    }
-
-    private static string UserFolder()
-    {
-        var home = Environment.GetFolderPath(
-            Environment.SpecialFolder.UserProfile,
-            Environment.SpecialFolderOption.DoNotVerify
-        );
-        var usual =
-            OperatingSystem.IsWindows() ? Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData)
-            : OperatingSystem.IsMacOS() ? Path.Combine(home, "Library", "Caches")
-            : Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } named ? named
-            : Path.Combine(home, ".cache");
-        return Path.IsPathRooted(usual) ? usual : Path.GetTempPath();
     }
 }
