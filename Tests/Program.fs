@@ -93,6 +93,7 @@ let private processes = [
     Commands.OwnModelTests.tests
     Commands.TrialTests.tests
     Commands.PublishedTests.tests
+    Classifier.ImageClassifierTests.tests
     Commands.ExportTests.tests
     Commands.CheckpointTests.tests
     Commands.ReportTests.tests

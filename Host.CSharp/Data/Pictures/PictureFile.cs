@@ -42,7 +42,7 @@ internal static class PictureFile
                 return Broken(place, "is empty, or no regular file");
             if (length > MaxBytes)
                 return Broken(place, $"has {length:N0} bytes, more than the {MaxBytes:N0} that are read");
-            return Decode(place, File.ReadAllBytes(path), height, width, pixels);
+            return Read(place, File.ReadAllBytes(path), height, width, pixels);
         }
         catch (IOException) when (PictureTree.IsLost(path))
         {
@@ -54,7 +54,8 @@ internal static class PictureFile
         }
     }
 
-    private static PictureRemark? Decode(int place, byte[] file, int height, int width, Span<byte> pixels)
+    /// <summary>The same of a file that is in memory.</summary>
+    public static PictureRemark? Read(int place, byte[] file, int height, int width, Span<byte> pixels)
     {
         if (PictureFormat.Of(file) is not { } format)
             return Broken(
