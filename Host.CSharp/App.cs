@@ -28,6 +28,7 @@ public static class App
         try
         {
             here = Environment.CurrentDirectory;
+            GivenStreams.Check();
             GivenText.Check(args, here);
             var request = CommandLine.Read(Asked(args), SettingsFile.Surroundings);
             if (Libtorch.Elsewhere(request.Libtorch) is { } folder)

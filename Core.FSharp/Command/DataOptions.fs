@@ -81,7 +81,11 @@ module internal ModelOptions =
 
     let hparam =
         "--hparam KEY=VALUE  a hyperparameter of the network, repeatable; lists as 16,32,64"
-        |> Row.sets Value.pair (fun it draft -> { draft with Network.Hparams = [| yield! draft.Network.Hparams; it |] })
+        |> Row.fits Value.pair (fun (struct (key, _) as it) draft ->
+            if draft.Network.Hparams |> Seq.exists (fun struct (given, _) -> given = key) then
+                Error $"--hparam {key} is given more than once"
+            else
+                Ok { draft with Network.Hparams = [| yield! draft.Network.Hparams; it |] })
         |> Row.often
 
     let checkpoint =

@@ -20,6 +20,15 @@ module internal Parse =
 
     let private isOption (word: string) = word.StartsWith("--", StringComparison.Ordinal)
 
+    /// `--` alone: no word behind it is an option, as in other programs.
+    let private endOfOptions = "--"
+
+    /// The words before the end of the options, and those behind it.
+    let private divided words =
+        match Array.tryFindIndex ((=) endOfOptions) words with
+        | Some at -> words[.. at - 1], words[at + 1 ..]
+        | None -> words, [||]
+
     /// `--option=value`, if a word is that.
     let private assigned (word: string) =
         match word.IndexOf '=' with
@@ -36,6 +45,8 @@ module internal Parse =
 
     /// What words give to a verb, and what is wrong with them.
     let private read home (verb: Verb) (words: string array) : Given * string list =
+        let words, behind = divided words
+
         let apart word =
             match assigned word with
             | Some(name, value) when not (Argument.isFlag name) -> [| $"--{name}"; atHome home value |]
@@ -56,7 +67,7 @@ module internal Parse =
                         $"--{name}"
             ]
 
-        let strays = others |> List.filter (isOption >> not)
+        let strays = (others |> List.filter (isOption >> not)) @ [ for word in behind -> atHome home word ]
 
         let bare =
             given
@@ -106,8 +117,17 @@ module internal Parse =
                     { Name = name.Replace('_', '-'); Text = atHome surroundings.Home text }
             ]
 
-            let isOwn ({ Name = name }: GivenOption) =
-                List.contains name often || not (GivenOption.has name given.Settings)
+            // Of an option that is given often each key is one of its own.
+            let subject (setting: GivenOption) =
+                let key =
+                    match setting.Text.IndexOf '=' with
+                    | at when at > 0 && List.contains setting.Name often -> setting.Text.Substring(0, at).Trim()
+                    | _ -> ""
+
+                setting.Name, key
+
+            let commandLine = given.Settings |> List.map subject |> set
+            let isOwn setting = not (Set.contains (subject setting) commandLine)
 
             { given with Settings = List.filter isOwn settings @ given.Settings },
             [
@@ -161,7 +181,8 @@ module internal Parse =
             | None ->
                 let names = [ for verb in Verbs.all -> verb.Name ] @ [ "--version"; "--help" ]
                 wrong "hybrid --help" [ Suggest.unknown "verb" names name ]
-            | Some verb when List.exists isHelp words -> Request.Show(Help.ofVerb verb)
+            | Some verb when words |> List.takeWhile ((<>) endOfOptions) |> List.exists isHelp ->
+                Request.Show(Help.ofVerb verb)
             | Some verb ->
                 let given, slips = read surroundings.Home verb (Array.ofList words)
                 let given, others = if slips.IsEmpty then withFile surroundings verb given else given, []

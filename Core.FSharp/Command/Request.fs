@@ -151,6 +151,8 @@ type TestRequest = {
     /// False where the data is to be what the checkpoint was trained on.
     SourceGiven: bool
     Split: Split
+    /// False where the split's seed is to be that of the training.
+    SplitSeedGiven: bool
     /// Tests on a part that is no longer what it was in training.
     AcceptChangedData: bool
     Model: ModelRequest

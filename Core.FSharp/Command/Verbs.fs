@@ -54,6 +54,7 @@ module internal Verbs =
                         Data = draft.Data
                         SourceGiven = sourceGiven given
                         Split = draft.Split
+                        SplitSeedGiven = GivenOption.has "split-seed" given.Settings
                         AcceptChangedData = draft.AcceptChangedData
                         Model = draft.Network
                         BatchSize = draft.Training.BatchSize

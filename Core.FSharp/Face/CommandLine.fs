@@ -60,11 +60,11 @@ type Requests =
     }
 
     /// The same request, its training images divided as a run's were where it does not say otherwise itself. `held` are
-    /// those to validate on; none where the data has its own.
-    static member Divided(request: DataRequest, held: Nullable<int>, seed: int64) : DataRequest = {
+    /// those to validate on; none where the data has its own. `seedGiven`: the request's seed was asked for.
+    static member Divided(request: DataRequest, seedGiven: bool, held: Nullable<int>, seed: int64) : DataRequest = {
         request with
             ValSize = if request.ValSize.HasValue then request.ValSize else held
-            SplitSeed = if request.SplitSeed = DataRequest.usualSeed then seed else request.SplitSeed
+            SplitSeed = if seedGiven then request.SplitSeed else seed
     }
 
     /// The same request with the pictures of folders brought to the size that a network reads.

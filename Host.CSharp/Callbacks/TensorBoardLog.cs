@@ -117,13 +117,13 @@ public sealed class TensorBoardLog(
     }
 
     /// <summary>Closes the file, after a word on how the run went. What no saved state knows of will be done again: it is
-    /// not left to be read twice.</summary>
+    /// not left to be read twice. Nor is a file in which nothing happened, since nothing was left to train.</summary>
     public void Dispose()
     {
         if (_started || _resumed)
             _file.Value(0, HparamsSession.End(_complete));
         _file.Dispose();
-        if (_resumed && !_known && !_complete)
+        if (_resumed && !_known && (!_complete || !_started))
             Leftover.Delete(_file.Path);
     }
 

@@ -34,7 +34,6 @@ public sealed record StoredFacts(
         NormalisationKey = "normalisation",
         DataKey = "data",
         SetKey = "data_facts";
-    private const int LongestName = 1000;
 
     /// <summary>Reads it from a file's metadata or hyperparameters. A file that Hybrid did not write may use the same
     /// words for other things and says nothing.</summary>
@@ -130,12 +129,9 @@ public sealed record StoredFacts(
             return null;
         if (names.Length != outputs)
             throw new BrokenFileException($"it names {names.Length} classes for {outputs} outputs");
-        foreach (var name in names)
-            if (string.IsNullOrEmpty(name) || name.Length > LongestName)
-                throw new BrokenFileException($"a class has no name, or one of more than {LongestName} characters");
-        if (names.CountBy(name => name!).FirstOrDefault(pair => pair.Value > 1).Key is { } twice)
-            throw new BrokenFileException($"two classes are called {Quoted.Of(twice)}");
-        return names!;
+        return ClassNames.Fault(names) is { } fault
+            ? throw new BrokenFileException(fault)
+            : [.. names.OfType<string>()];
     }
 
     private static Normalisation? ToNormalisation(NormalisationText? stated, int channels)

@@ -15,6 +15,9 @@ internal static class SettingsFile
     /// <summary>More than any options need.</summary>
     private const int MostBytes = 1 << 16;
 
+    /// <summary>YAML's own, as <c>!!str</c>.</summary>
+    private const string CoreTags = "tag:yaml.org,2002:";
+
     /// <summary>What a command line needs of this process.</summary>
     public static Surroundings Surroundings { get; } =
         new(Environment.GetEnvironmentVariable("HOME") ?? "", file => [.. Read(file)]);
@@ -32,10 +35,10 @@ internal static class SettingsFile
             if (yaml.TryConsume<StreamEnd>(out _))
                 return settings;
             yaml.Consume<DocumentStart>();
-            yaml.Consume<MappingStart>();
+            Untagged(yaml.Consume<MappingStart>());
             while (!yaml.TryConsume<MappingEnd>(out _))
             {
-                var name = yaml.Consume<Scalar>().Value;
+                var name = Plain(yaml);
                 settings.AddRange(Values(yaml).Select(value => new GivenOption(name, value)));
             }
             yaml.Consume<DocumentEnd>();
@@ -46,7 +49,7 @@ internal static class SettingsFile
         {
             throw Wrong(
                 file,
-                $"line {error.Start.Line} is no option with a value, or a list of values, such as 'lr: 0.1'"
+                $"line {error.Start.Line} is no option with a value, or a list of values, such as 'lr: 0.1'; tags, references and null are none"
             );
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -81,16 +84,16 @@ internal static class SettingsFile
     /// <summary>A list is one value, which has commas, unless it is of pairs: these are options of their own.</summary>
     private static IReadOnlyList<string> Values(Parser yaml)
     {
-        if (yaml.TryConsume<Scalar>(out var scalar))
-            return [scalar.Value];
+        if (yaml.Accept<Scalar>(out _))
+            return [Plain(yaml)];
         if (yaml.Accept<SequenceStart>(out _))
             return List(yaml) is var items && items.All(item => item.Contains('=')) ? items : [string.Join(',', items)];
-        yaml.Consume<MappingStart>();
+        Untagged(yaml.Consume<MappingStart>());
         var pairs = new List<string>();
         while (!yaml.TryConsume<MappingEnd>(out _))
         {
-            var key = yaml.Consume<Scalar>().Value;
-            var value = yaml.Accept<SequenceStart>(out _) ? string.Join(',', List(yaml)) : yaml.Consume<Scalar>().Value;
+            var key = Plain(yaml);
+            var value = yaml.Accept<SequenceStart>(out _) ? string.Join(',', List(yaml)) : Plain(yaml);
             pairs.Add($"{key}={value}");
         }
         return pairs;
@@ -98,11 +101,32 @@ internal static class SettingsFile
 
     private static List<string> List(Parser yaml)
     {
-        yaml.Consume<SequenceStart>();
+        Untagged(yaml.Consume<SequenceStart>());
         var items = new List<string>();
         while (!yaml.TryConsume<SequenceEnd>(out _))
-            items.Add(yaml.Consume<Scalar>().Value);
+            items.Add(Plain(yaml));
         return items;
+    }
+
+    private static string Plain(Parser yaml)
+    {
+        var scalar = yaml.Consume<Scalar>();
+        Untagged(scalar);
+        // As text they would name a file or a folder.
+        if (scalar is { Style: ScalarStyle.Plain, Tag.IsEmpty: true, Value: "~" or "null" or "Null" or "NULL" })
+            throw new YamlException(scalar.Start, scalar.End, "no value");
+        return scalar.Value;
+    }
+
+    /// <summary>A tag asks for more than the text behind it, such as another file's or a variable's.</summary>
+    private static void Untagged(NodeEvent node)
+    {
+        if (
+            !node.Tag.IsEmpty
+            && !node.Tag.IsNonSpecific
+            && !node.Tag.Value.StartsWith(CoreTags, StringComparison.Ordinal)
+        )
+            throw new YamlException(node.Start, node.End, "a tag");
     }
 
     private static RequestException Wrong(string file, string reason) =>

@@ -17,7 +17,7 @@ public static class TestCommand
         // The part that the checkpoint was trained without is only found as training found it.
         var own = LoadedData.FullName(wanted.Source) == trained.Data?.TrimEnd(Path.DirectorySeparatorChar);
         if (own)
-            wanted = TestedData.AsTrained(wanted, trained);
+            wanted = TestedData.AsTrained(wanted, request.SplitSeedGiven, trained);
         var whole = request.SourceGiven && (!own || request.Split.IsTest);
         using var data = new LoadedData(wanted, output, testing: true, whole ? request.Split : null);
         TestedData.Check(request, trained, data, own, output);

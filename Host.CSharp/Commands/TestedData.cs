@@ -10,8 +10,10 @@ namespace Hybrid.Host.Commands;
 internal static class TestedData
 {
     /// <summary>The data divided as training divided it, where the command line does not say otherwise.</summary>
-    public static DataRequest AsTrained(DataRequest wanted, TrainedModel trained) =>
-        trained.Set?.Division is { } division ? Requests.Divided(wanted, division.Held, division.Seed) : wanted;
+    public static DataRequest AsTrained(DataRequest wanted, bool seedGiven, TrainedModel trained) =>
+        trained.Set?.Division is { } division
+            ? Requests.Divided(wanted, seedGiven, division.Held, division.Seed)
+            : wanted;
 
     /// <summary>Compares the part that is tested with what it was in training.</summary>
     /// <param name="own">Whether the data is that of the training by its name.</param>

@@ -11,6 +11,9 @@ namespace Hybrid.Host.Runtime;
 /// <remarks>A signal that the process was started to ignore, as by <c>nohup</c>, stays ignored.</remarks>
 public static class Interrupt
 {
+    /// <summary>SIGXFSZ, which .NET has no name for.</summary>
+    private const int FileTooLarge = 25;
+
     /// <summary>How long the work has to come to a point where it can be saved.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
@@ -41,6 +44,9 @@ public static class Interrupt
             }
         )
             Registrations.Add(PosixSignalRegistration.Create(signal, context => On(context, code)));
+        // A file that outgrows the user's limit is a write that failed, and not the end of the process.
+        if (!OperatingSystem.IsWindows())
+            Registrations.Add(PosixSignalRegistration.Create((PosixSignal)FileTooLarge, it => it.Cancel = true));
     }
 
     private static void On(PosixSignalContext context, int code)

@@ -4,7 +4,8 @@ namespace Hybrid.Host.Runtime;
 
 /// <summary>The console, for work that outlives it: once a signal has come, as from a terminal that was closed, what cannot
 /// be written any more is let go, so that the work can still be saved.</summary>
-public sealed class LastingWriter(TextWriter inner) : TextWriter
+/// <param name="name">The stream's, for messages.</param>
+public sealed class LastingWriter(TextWriter inner, string name) : TextWriter
 {
     /// <summary>A terminal is gone a moment before its signal comes.</summary>
     private const int Moment = 500;
@@ -14,8 +15,10 @@ public sealed class LastingWriter(TextWriter inner) : TextWriter
     /// <summary>From now on the console is written to in this way.</summary>
     public static void Install()
     {
-        Console.SetOut(new LastingWriter(Console.Out));
-        Console.SetError(new LastingWriter(Console.Error));
+        Console.SetOut(new LastingWriter(Console.Out, "stdout"));
+        // Nobody can be told that it is closed, and nobody wants to know.
+        var error = GivenStreams.TakesText(GivenStreams.Error) ? Console.Error : TextWriter.Null;
+        Console.SetError(new LastingWriter(error, "stderr"));
     }
 
     public override void Write(char value) => Try(() => inner.Write(value));
@@ -28,7 +31,7 @@ public sealed class LastingWriter(TextWriter inner) : TextWriter
 
     public override void Flush() => Try(inner.Flush);
 
-    private static void Try(Action write)
+    private void Try(Action write)
     {
         try
         {
@@ -37,6 +40,13 @@ public sealed class LastingWriter(TextWriter inner) : TextWriter
         catch (IOException) when (Interrupt.Token.WaitHandle.WaitOne(Moment))
         {
             // Nobody is there to read it.
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException(
+                $"{name} cannot be written to ({error.Message}): direct it to a file, or to /dev/null",
+                error
+            );
         }
     }
 }

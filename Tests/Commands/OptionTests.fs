@@ -266,6 +266,32 @@ let private wrong =
                 Expect.equal (mistakes line).Length count line
         }
 
+        test "a hyperparameter is given once" {
+            let told =
+                mistakes "train --hparam num_blocks=1,1,1 --hparam act_fn_name=gelu --hparam num_blocks=2,2,2"
+
+            Expect.stringContains told.Head "--hparam num_blocks is given more than once" "the later would win"
+
+            match readWith [ "hparam", "num_blocks=1,1,1"; "hparam", "num_blocks=2,2,2" ] "train --config f" with
+            | Request.Wrong message ->
+                Expect.stringContains message "num_blocks is given more than once" "in a file too"
+            | other -> failtest $"{other}"
+        }
+
+        test "behind -- nothing is an option" {
+            match read "predict --checkpoint c -- --top -x.png --help" with
+            | Request.Predict predict ->
+                Expect.equal (List.ofSeq predict.Files) [ "--top"; "-x.png"; "--help" ] "files all of them"
+                Expect.equal predict.Top 5 "nothing else"
+            | other -> failtest $"{other}"
+
+            Expect.stringContains (mistakes "train -- x").Head "'x' belongs to no option" "a verb without files"
+
+            match read "train --epochs 3 --" with
+            | Request.Train _ -> ()
+            | other -> failtest $"{other}"
+        }
+
         test "a flag is true, false or wrong" {
             let on =
                 function

@@ -240,6 +240,9 @@ let tests =
             for other in [ "--val-size 20"; "--split-seed 8" ] do
                 tested folder checkpoint $"--split val {other}" |> refused [ "--val-size 10 --split-seed 7" ]
 
+            tested folder checkpoint $"--split val --split-seed {Hybrid.Command.DataRequest.usualSeed}"
+            |> refused [ "--val-size 10 --split-seed 7" ]
+
             let last = folder.At("runs", "version_0", "checkpoints", "last.safetensors")
             let exported = folder.At "exported.ckpt"
             Executable.succeed folder.Path [ "export"; "--checkpoint"; checkpoint; "--to"; exported ] |> ignore

@@ -90,6 +90,23 @@ let tests =
                 Expect.equal shell.ExitCode 2 "wrong, and not crashed"
         }
 
+        for redirection, code, word in
+            [
+                ">&-", 2, "stdout is closed"
+                "1</dev/null", 2, "stdout is closed"
+                ">/dev/full", 1, "stdout cannot be written to"
+                "2>&-", 0, ""
+            ] do
+            test $"streams that take nothing: {redirection}" {
+                if not (System.OperatingSystem.IsLinux()) then
+                    skiptest "/proc is Linux's"
+
+                let hybrid = Path.Combine(System.AppContext.BaseDirectory, "hybrid.dll")
+                let shell = Executable.tool "sh" [ "-c"; $"dotnet '{hybrid}' summary {redirection}" ]
+                Expect.equal shell.ExitCode code shell.Err
+                Expect.stringContains shell.Err word "what to do"
+            }
+
         test "~ is the home, also where a shell leaves it alone" {
             let read words =
                 let here = { Home = "/home/me"; ReadSettings = System.Func<_, _>(fun _ -> [||]) }
@@ -113,6 +130,11 @@ let tests =
                 "a list in a list", "seed: 1\nmilestones: [[1]]", [ "run.yaml"; "line 2" ]
                 "no options", "- lr\n- 0.1", [ "run.yaml"; "line 1" ]
                 "a reference", "lr: &rate 0.1\nmin_lr: *rate", [ "run.yaml"; "line 2" ]
+                "a tag", "seed: 1\nout: !include other", [ "run.yaml"; "line 2"; "tags" ]
+                "a tag of code", "lr: !!python/object/apply:os.system [x]", [ "run.yaml"; "line 1" ]
+                "null", "seed: 1\nout: null", [ "run.yaml"; "line 2"; "null" ]
+                "nothing", "out: ~", [ "run.yaml"; "line 1" ]
+                "a hyperparameter twice", "hparam: {num_blocks: 1, num_blocks: 2}", [ "num_blocks"; "more than once" ]
                 "depths", String.replicate 60_000 "[", [ "run.yaml"; "line 1" ]
                 "a book", String.replicate 70_000 "#", [ "run.yaml"; "65536" ]
             ] do

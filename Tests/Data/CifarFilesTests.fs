@@ -80,6 +80,49 @@ let private handmade =
             Expect.equal (classes ()).[9] "class 9" "from the file"
             File.WriteAllLines(folder.At("batches.meta.txt"), [ "only one" ])
             fails<WorkException> (classes >> ignore) [ "batches.meta.txt"; "names 1 classes"; "10 were expected" ]
+            File.WriteAllLines(folder.At("batches.meta.txt"), [ for i in 0..9 -> $"class {i % 9}" ])
+            fails<WorkException> (classes >> ignore) [ "batches.meta.txt"; "two classes are called"; "class 0" ]
+            File.WriteAllLines(folder.At("batches.meta.txt"), [ for i in 0..9 -> String('x', 1001) + string i ])
+            fails<WorkException> (classes >> ignore) [ "batches.meta.txt"; "more than 1000 characters" ]
+            File.WriteAllLines(folder.At("batches.meta.txt"), [ for i in 0..9 -> $"a\000{i}" ])
+            fails<WorkException> (classes >> ignore) [ "batches.meta.txt"; "NUL" ]
+
+            File.WriteAllBytes(
+                folder.At("batches.meta.txt"),
+                [|
+                    for i in 0uy .. 9uy do
+                        yield! [ 0xE9uy; 48uy + i; 10uy ]
+                |]
+            )
+
+            fails<WorkException> (classes >> ignore) [ "batches.meta.txt"; "no UTF-8" ]
+            File.WriteAllText(folder.At("batches.meta.txt"), String('x', 1 <<< 20))
+            fails<WorkException> (classes >> ignore) [ "batches.meta.txt"; "longer than" ]
+
+        testCase "a pipe or a device in the place of the file of names is not waited for"
+        <| fun () ->
+            if not (OperatingSystem.IsLinux()) then
+                skiptest "devices are Linux's"
+
+            use folder = new TemporaryFolder()
+            HandmadeCifar.write folder.Path
+            let names = folder.At "batches.meta.txt"
+            let read () = CifarFiles.Read(CifarVariant.Cifar10, folder.Path, Split.Test) |> ignore
+            File.CreateSymbolicLink(names, "/dev/zero") |> ignore
+            fails<WorkException> read [ "batches.meta.txt"; "no ordinary file" ]
+            File.Delete names
+            System.Diagnostics.Process.Start("mkfifo", names).WaitForExit()
+            fails<WorkException> read [ "batches.meta.txt"; "no ordinary file" ]
+
+        testCase "files behind links are the files"
+        <| fun () ->
+            use folder = new TemporaryFolder()
+            HandmadeCifar.write (folder.At "elsewhere")
+
+            for file in Directory.GetFiles(folder.At "elsewhere") do
+                File.CreateSymbolicLink(folder.At(string (Path.GetFileName file)), file) |> ignore
+
+            Expect.equal (CifarFiles.Read(CifarVariant.Cifar10, folder.Path, Split.Test).Count) 2 "records"
 
         testCase "CIFAR-100: the second label is the class"
         <| fun () ->

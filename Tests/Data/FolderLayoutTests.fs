@@ -47,6 +47,7 @@ let private found = [
     "a class called test", [ "test/1.png"; "control/1.png" ], (2, 0, 0)
     "classes called val and dev", [ "val/1.png"; "dev/1.png"; "a/1.png"; "b/1.png" ], (4, 0, 0)
     "one folder inside each class", [ "a/2020/1.png"; "b/1.png" ], (2, 0, 0)
+    "classes with a word of parts in them", [ "train station/1.png"; "test tube/1.png"; "fold/1.png" ], (3, 0, 0)
     "classes that differ in case", [ "train/Cat/1.png"; "train/cat/1.png" ], (2, 0, 0)
     "what zip and Jupyter leave", "train/__MACOSX/._1.png" :: "train/.ipynb_checkpoints/1.png" :: two "train", (2, 0, 0)
 ]
@@ -67,6 +68,15 @@ let private refused = [
     "parts of parts by other names",
     two "seg_train/seg_train" @ two "seg_test/seg_test",
     [ "seg_train"; "Call them train" ]
+    "parts by other names in one word, a class short",
+    two "trainset" @ [ "testset/a/1.png" ],
+    [ "trainset"; "testset"; "Call them train" ]
+    "parts by other names without classes",
+    [ "train_images/1.png"; "test_images/1.png" ],
+    [ "train_images"; "test_images"; "with a folder of each class inside" ]
+    "folds of a cross-validation",
+    two "fold_1" @ [ "fold_2/a/1.png" ],
+    [ "fold_1, fold_2"; "cross-validation"; "into val" ]
     "a class of val in another case", two "train" @ [ "val/A/1.png" ], [ "'A' differs from 'a' only in case"; "rename" ]
     "an accent written otherwise",
     [ "train/caf\u00e9/1.png"; "train/b/1.png"; "val/cafe\u0301/1.png" ],
@@ -134,10 +144,12 @@ let tests =
                 "a class that is another", "train/c", "train/a", [ "of two classes"; "take the link away" ]
                 "a class around the others", "train/c", "train", [ "of two classes" ]
                 "val that is train", "val", "train", [ "are one folder" ]
+                "a class of val that is the class of train", "val/a", "train/a", [ "are one folder"; "Take the link" ]
             ] do
             test $"refused as a link: {name}" {
                 use folder = new TemporaryFolder()
                 fill folder (two "train")
+                Directory.CreateDirectory(Path.GetDirectoryName(folder.At("set", link)) |> string) |> ignore
                 Directory.CreateSymbolicLink(folder.At("set", link), folder.At("set", target)) |> ignore
 
                 Expect.throwsC (fun () -> openAt folder false |> ignore) (fun error ->

@@ -1,3 +1,4 @@
+using System.Text;
 using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Data;
@@ -9,6 +10,11 @@ public static class CifarFiles
 
     // Records read at once: about 12 MB, so that a file is never held twice.
     private const int BlockRecords = 4096;
+
+    private static readonly UTF8Encoding Strict = new(false, throwOnInvalidBytes: true);
+
+    /// <summary>More than a hundred names of classes take.</summary>
+    private const int LongestNames = 1 << 18;
 
     /// <summary>
     /// The folder with record files: the archive's folder in <paramref name="root"/>, or the root itself. Null where
@@ -28,7 +34,7 @@ public static class CifarFiles
     public static ImageSet Read(CifarVariant variant, string root, Split split)
     {
         var folder = Folder(variant, root, split);
-        var files = variant.Files(split).Select(name => new FileInfo(Path.Combine(folder, name))).ToArray();
+        var files = variant.Files(split).Select(name => PictureTree.Target(Path.Combine(folder, name))).ToArray();
         var classes = ReadNames(variant, folder);
         try
         {
@@ -158,12 +164,25 @@ public static class CifarFiles
 
         try
         {
-            string[] names = [.. File.ReadLines(path).Select(line => line.Trim()).Where(line => line.Length > 0)];
-            return names.Length == variant.Classes.Count
-                ? names
-                : throw new WorkException(
+            // A pipe would be waited for, and a device never ends.
+            if (PictureTree.Target(path).Length is 0 or > LongestNames)
+                throw new WorkException(
+                    $"'{path}' is empty, no ordinary file or longer than {LongestNames} bytes: the names of classes were expected, one a line"
+                );
+            string[] names =
+            [
+                .. File.ReadLines(path, Strict).Select(line => line.Trim()).Where(line => line.Length > 0),
+            ];
+            if (names.Length != variant.Classes.Count)
+                throw new WorkException(
                     $"'{path}' names {names.Length} classes: {variant.Classes.Count} were expected, one a line"
                 );
+            // Here and not when the checkpoint is read that was trained with them.
+            return ClassNames.Fault(names) is { } fault ? throw new WorkException($"'{path}': {fault}") : names;
+        }
+        catch (DecoderFallbackException error)
+        {
+            throw new WorkException($"'{path}' is no UTF-8 text: save it as such, or take it away", error);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

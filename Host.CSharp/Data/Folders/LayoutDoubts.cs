@@ -47,6 +47,18 @@ internal static partial class LayoutDoubts
                     + $"{(halves.Count == 1 ? "has" : "have")} folders such as {inside[halves[0]].First(FolderLayout.IsPart)} inside, "
                     + "whose pictures are read together: parts lie around classes, as in train/CLASS/FILE",
             ];
+        if (AlikeButForThePart(classes) is { } pair)
+            throw new RequestException(
+                $"'{pair.Train}' and '{pair.Other}' in '{root}' look like parts of a set and would be taken as its classes. "
+                    + "Call them train, val or test, with a folder of each class inside"
+            );
+        // Of a fold a single class may have been left.
+        string[] folds = [.. classes.Where(name => Fold().IsMatch(name))];
+        if (folds.Length > 1 && folds.All(name => FolderLayout.Inside(Path.Combine(root, name)).Any()))
+            throw new RequestException(
+                $"{FolderLayout.Few(folds)} in '{root}' look like the folds of a cross-validation and would be taken as its "
+                    + "classes: put those to train on into a folder train, and the one to validate on into val"
+            );
         foreach (var name in classes.Where(name => TrainInside().IsMatch(name)))
             if (classes.Where(it => it != name && inside[it].Intersect(inside[name]).Any()).ToList() is [var other, ..])
                 throw new RequestException(
@@ -95,6 +107,13 @@ internal static partial class LayoutDoubts
         if (others.FirstOrDefault(part => PictureTree.Real(part) == learnt) is { } same)
             throw new RequestException($"'{same}' and '{train}' are one folder: what is learnt would be tested on");
         string[] folders = [.. PictureTree.Subfolders(train).Select(name => Path.Combine(train, name))];
+        var learntIn = folders.ToLookup(PictureTree.Real);
+        foreach (var part in others)
+        foreach (var folder in PictureTree.Subfolders(part).Select(name => Path.Combine(part, name)))
+            if (learntIn[PictureTree.Real(folder)].FirstOrDefault() is { } twice)
+                throw new RequestException(
+                    $"'{folder}' and '{twice}' are one folder: what is learnt would be tested on. Take the link away"
+                );
         foreach (var link in folders.Where(folder => new DirectoryInfo(folder).LinkTarget is not null))
         {
             var real = PictureTree.Real(link);
@@ -142,7 +161,36 @@ internal static partial class LayoutDoubts
         return null;
     }
 
-    /// <summary>As in training_set and seg_train, and not in trainers or constraint.</summary>
-    [GeneratedRegex("(?<![a-z])train(ing)?(?![a-z])", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    /// <summary>Two names that differ in the word for the part alone, as train_images and test_images.</summary>
+    private static (string Train, string Other)? AlikeButForThePart(IReadOnlyList<string> names)
+    {
+        var rest = names.ToLookup(name => PartInside().Replace(name, "*").ToUpperInvariant());
+        foreach (var train in names.Where(name => TrainInside().IsMatch(name)))
+            if (
+                rest[PartInside().Replace(train, "*").ToUpperInvariant()]
+                    .FirstOrDefault(it => !TrainInside().IsMatch(it)) is
+                { } other
+            )
+                return (train, other);
+        return null;
+    }
+
+    private const string Behind = "(?=(sets?|data|folder|dir|images?|imgs?|pictures?|photos?|samples)?(?![a-z]))";
+
+    /// <summary>As in training_set, trainset and seg_train, and not in trainers or constraint.</summary>
+    [GeneratedRegex("(?<![a-z])train(ing)?" + Behind, RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
     private static partial Regex TrainInside();
+
+    [GeneratedRegex(
+        "(?<![a-z])(train(ing)?|val(id(ation)?)?|dev|test(ing)?|eval(uation)?)" + Behind,
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant
+    )]
+    private static partial Regex PartInside();
+
+    /// <summary>Parts of a cross-validation, as fold_1.</summary>
+    [GeneratedRegex(
+        "^(cv|folds?|k-?fold|splits?)[ _-]?[0-9]+$",
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant
+    )]
+    private static partial Regex Fold();
 }
