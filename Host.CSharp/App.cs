@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Hybrid;
 using Hybrid.Command;
@@ -9,6 +10,8 @@ namespace Hybrid.Host;
 /// <summary>The command line as a whole.</summary>
 public static class App
 {
+    private static readonly CultureInfo Neutral = CultureInfo.InvariantCulture;
+
     /// <summary>Does what <c>hybrid ARGUMENTS</c> does, for a program of one's own that has made more known before: models
     /// by <see cref="Models.Add(ModelFamily)"/>. To be called once, from the program's entry.</summary>
     /// <returns>The exit code: 0 done, 1 the work failed, 2 the request was wrong, others ended by a signal.</returns>
@@ -18,6 +21,9 @@ public static class App
     /// </code></example>
     public static int Run(string[] args)
     {
+        // Numbers look the same whatever the machine's language, in what is written and in what is said.
+        (CultureInfo.CurrentCulture, CultureInfo.CurrentUICulture) = (Neutral, Neutral);
+        (CultureInfo.DefaultThreadCurrentCulture, CultureInfo.DefaultThreadCurrentUICulture) = (Neutral, Neutral);
         LastingWriter.Install();
         Interrupt.Listen();
 
@@ -92,7 +98,9 @@ public static class App
 
     // Threads that worked side by side fail together, mostly of the same thing.
     private static Exception Single(Exception error) =>
-        error is AggregateException { InnerExceptions: [var first, ..] } ? Single(first) : error;
+        error is AggregateException { InnerExceptions: [var first, ..] } ? Single(first)
+        : error is TypeInitializationException { InnerException: { } cause } ? Single(cause)
+        : error;
 
     private static string Line(string message) => message.Split('\n')[0].TrimEnd('\r');
 

@@ -1,5 +1,6 @@
 namespace Hybrid.Command
 
+open System
 open Hybrid
 
 /// Whom an option belongs to, which decides where it may come from.
@@ -40,7 +41,7 @@ module internal Row =
 
     /// A line of the help, divided into what is typed and what it means.
     let divide (line: string) =
-        match line.IndexOf "  " with
+        match line.IndexOf("  ", StringComparison.Ordinal) with
         | -1 -> line, ""
         | at -> line.Substring(0, at), line.Substring(at + 2)
 

@@ -37,7 +37,7 @@ type internal FusedScript(dialect: Dialect, placement: Placement) =
         match activation with
         | None -> Some("\"none\"", "", "\"\"")
         | Some Activation.Relu -> Some("\"relu\"", "", "\"\"")
-        | Some Activation.LeakyRelu -> Some("\"leaky_relu\"", string Activations.leakySlope, "\"\"")
+        | Some Activation.LeakyRelu -> Some("\"leaky_relu\"", ScriptText.number Activations.leakySlope, "\"\"")
         | Some Activation.Tanh -> Some("\"tanh\"", "", "\"\"")
         | Some Activation.Gelu -> Some("\"gelu\"", "", "\"none\"")
         | Some Activation.Silu -> Some("\"swish\"", "", "\"\"")

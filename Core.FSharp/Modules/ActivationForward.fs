@@ -30,7 +30,7 @@ module internal ActivationCall =
             Apply = fun x -> F.leaky_relu (x, Activations.leakySlope)
             ApplyOver = Some _.leaky_relu_(Activations.leakySlope)
             Script = "leaky_relu"
-            Arguments = $", {Activations.leakySlope}"
+            Arguments = $", {ScriptText.number Activations.leakySlope}"
           }
         | Activation.Tanh -> {
             Apply = _.tanh()

@@ -62,6 +62,7 @@ module internal LayerForward =
         let weight, bias = tensor Role.Weight, tensor Role.Bias
         let mean, var = tensor Role.RunningMean, tensor Role.RunningVar
         let momentum, epsilon = BatchNorm2d.momentum, BatchNorm2d.epsilon
+        let settings = $"{ScriptText.number momentum}, {ScriptText.number epsilon}"
 
         {
             Run = fresh (fun x mode -> F.batch_norm (x, mean, var, weight, bias, mode.Training, momentum, epsilon))
@@ -74,7 +75,7 @@ module internal LayerForward =
                         |> List.map (fun tensor -> script.Constant(tensor, dtype))
                         |> String.concat ", "
 
-                    script.Let $"torch.batch_norm({x.Text}, {tensors}, False, {momentum}, {epsilon}, False)")
+                    script.Let $"torch.batch_norm({x.Text}, {tensors}, False, {settings}, False)")
         }
 
     /// Fewer input channels than this fill no vector of the processor.
@@ -172,7 +173,8 @@ module internal LayerForward =
             Run = fresh (fun x _ -> F.group_norm (x, int64 groups, weight, bias, epsilon))
             Script =
                 Some(fun script x ->
-                    script.Let $"torch.group_norm({x.Text}, {groups}, {affine script weight bias}, {epsilon}, False)")
+                    script.Let
+                        $"torch.group_norm({x.Text}, {groups}, {affine script weight bias}, {ScriptText.number epsilon}, False)")
         }
 
     /// Channels go last for as long as they are measured.
@@ -195,7 +197,8 @@ module internal LayerForward =
                     let tensors = affine script weight bias
 
                     let normed =
-                        script.Let $"torch.layer_norm({last.Text}, [{channels[0]}], {tensors}, {epsilon}, False)"
+                        script.Let
+                            $"torch.layer_norm({last.Text}, [{channels[0]}], {tensors}, {ScriptText.number epsilon}, False)"
 
                     script.Let $"torch.permute({normed.Text}, [0, 3, 1, 2])")
         }

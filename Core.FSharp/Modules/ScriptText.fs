@@ -1,6 +1,7 @@
 namespace Hybrid
 
 open System
+open System.Globalization
 open TorchSharp
 
 /// A tensor of the script by name. `Owned`: nothing else reads it, so that it may be written over.
@@ -45,6 +46,9 @@ type internal ScriptText(placement: Placement) =
 
 [<RequireQualifiedAccess>]
 module internal ScriptText =
+
+    /// A number as the script has it, whatever the user's language writes for a decimal point and a minus.
+    let number (value: float) = value.ToString("R", CultureInfo.InvariantCulture)
 
     let sides (sides: Sides) = $"[{sides.Height}, {sides.Width}]"
 

@@ -16,7 +16,10 @@ internal static class SettingsFile
     private const int MostBytes = 1 << 16;
 
     /// <summary>YAML's own, as <c>!!str</c>.</summary>
-    private const string CoreTags = "tag:yaml.org,2002:";
+    private static readonly string[] CoreTags =
+    [
+        .. new[] { "str", "int", "float", "bool", "seq", "map" }.Select(kind => $"tag:yaml.org,2002:{kind}"),
+    ];
 
     /// <summary>What a command line needs of this process.</summary>
     public static Surroundings Surroundings { get; } =
@@ -121,11 +124,7 @@ internal static class SettingsFile
     /// <summary>A tag asks for more than the text behind it, such as another file's or a variable's.</summary>
     private static void Untagged(NodeEvent node)
     {
-        if (
-            !node.Tag.IsEmpty
-            && !node.Tag.IsNonSpecific
-            && !node.Tag.Value.StartsWith(CoreTags, StringComparison.Ordinal)
-        )
+        if (!node.Tag.IsEmpty && !node.Tag.IsNonSpecific && !CoreTags.Contains(node.Tag.Value))
             throw new YamlException(node.Start, node.End, "a tag");
     }
 

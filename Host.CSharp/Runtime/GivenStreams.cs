@@ -28,7 +28,8 @@ internal static class GivenStreams
             return true;
         try
         {
-            var line = File.ReadLines($"/proc/self/fdinfo/{stream}").FirstOrDefault(it => it.StartsWith("flags:"));
+            var line = File.ReadLines($"/proc/self/fdinfo/{stream}")
+                .FirstOrDefault(it => it.StartsWith("flags:", StringComparison.Ordinal));
             return line is null
                 || !TryOctal(line["flags:".Length..].Trim(), out var flags)
                 || (flags & AccessMode) != 0 && (flags & CloseOnExec) == 0;

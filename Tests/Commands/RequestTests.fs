@@ -90,6 +90,41 @@ let tests =
                 Expect.equal shell.ExitCode 2 "wrong, and not crashed"
         }
 
+        test "the machine's language changes nothing" {
+            use folder = new TemporaryFolder()
+
+            let line =
+                Executable.words
+                    "train --limit-train 32 --limit-val 8 --limit-test 8 --batch-size 16 --hparam num_blocks=1 --hparam c_hidden=2 \
+                     --threads 1 --lr 0.05 --epochs 1 --out runs"
+
+            let said language =
+                let variables = [ "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT", "0"; "LC_ALL", language ]
+                let outcome = Executable.startWith variables folder.Path line |> Executable.finish
+                // Where there is no ICU, .NET starts in no language at all.
+                if outcome.Err.Contains "ICU" then
+                    skiptest "no ICU here"
+
+                Expect.equal outcome.ExitCode 0 $"{language}: {outcome.Err}"
+                let lines = (outcome.Out + outcome.Err).Split '\n'
+
+                let at text =
+                    lines |> Array.filter _.Contains((text: string)) |> Array.map (fun it -> it.Split("  ")[1])
+
+                at "train loss",
+                [
+                    for it in lines do
+                        if it.Contains "rate of 0.05" then
+                            "rate"
+                ]
+
+            let usual = said "C"
+            Expect.isNonEmpty (snd usual) "the rate"
+
+            for language in [ "de_DE.UTF-8"; "tr_TR.UTF-8"; "fa_IR.UTF-8"; "th_TH.UTF-8" ] do
+                Expect.equal (said language) usual language
+        }
+
         for redirection, code, word in
             [
                 ">&-", 2, "stdout is closed"

@@ -1,6 +1,7 @@
 module Hybrid.Tests.Inference.FusionTests
 
 open System
+open System.Globalization
 open System.Runtime.InteropServices
 open Expecto
 open FsCheck.FSharp
@@ -119,6 +120,25 @@ let tests =
 
         propertyOf 60 "networks of all kinds" seeded (fun (it, seed) ->
             agree 1e-4 Placement.cpu seed (planOf it.Input it.Net))
+
+        testCase "where a number has a comma and another minus"
+        <| fun () ->
+            let usual = CultureInfo.CurrentCulture
+
+            let other =
+                match CultureInfo.InvariantCulture.Clone() with
+                | :? CultureInfo as culture -> culture
+                | _ -> usual
+
+            other.NumberFormat.NumberDecimalSeparator <- ","
+            other.NumberFormat.NegativeSign <- "\u2212"
+            CultureInfo.CurrentCulture <- other
+
+            try
+                for what, net in places do
+                    agree 1e-5 Placement.cpu 1 (planOf (Shape.Image(3, 8, 8)) net)
+            finally
+                CultureInfo.CurrentCulture <- usual
 
         testCase "a fused network keeps the weights it was made of"
         <| fun () ->

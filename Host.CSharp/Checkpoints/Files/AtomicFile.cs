@@ -33,6 +33,17 @@ public static partial class AtomicFile
         catch (Exception e)
         {
             Leftover.Delete(temporary);
+            // What .NET throws where the file system, or the user's limit, does not take a file of that size.
+            if (
+                e is ArgumentOutOfRangeException
+                {
+                    TargetSite.DeclaringType.Namespace: "Microsoft.Win32.SafeHandles" or "System.IO"
+                }
+            )
+                throw new WorkException(
+                    $"{path}: cannot be written: the file system or 'ulimit -f' takes no file of that size",
+                    e
+                );
             if (e is IOException or UnauthorizedAccessException)
                 throw new WorkException($"{path}: cannot be written: {e.Message.Replace(temporary, full)}", e);
             throw;

@@ -47,11 +47,6 @@ internal static partial class LayoutDoubts
                     + $"{(halves.Count == 1 ? "has" : "have")} folders such as {inside[halves[0]].First(FolderLayout.IsPart)} inside, "
                     + "whose pictures are read together: parts lie around classes, as in train/CLASS/FILE",
             ];
-        if (AlikeButForThePart(classes) is { } pair)
-            throw new RequestException(
-                $"'{pair.Train}' and '{pair.Other}' in '{root}' look like parts of a set and would be taken as its classes. "
-                    + "Call them train, val or test, with a folder of each class inside"
-            );
         // Of a fold a single class may have been left.
         string[] folds = [.. classes.Where(name => Fold().IsMatch(name))];
         if (folds.Length > 1 && folds.All(name => FolderLayout.Inside(Path.Combine(root, name)).Any()))
@@ -65,6 +60,11 @@ internal static partial class LayoutDoubts
                     $"'{name}' and '{other}' in '{root}' both hold {FolderLayout.Few([.. inside[name].Intersect(inside[other])])}: "
                         + "they look like parts of a set and would be taken as its classes. Call them train, val or test"
                 );
+        if (AlikeButForThePart(classes) is { } pair)
+            throw new RequestException(
+                $"'{pair.Train}' and '{pair.Other}' in '{root}' look like parts of a set and would be taken as its classes. "
+                    + "Call them train, val or test, with a folder of each class inside"
+            );
         if (
             classes.Count > 1
             && classes.All(it => inside[it].Count > 1 && inside[it].SequenceEqual(inside[classes[0]]))
