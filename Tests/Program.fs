@@ -26,6 +26,7 @@ let private inside = [
     Modules.DrawTests.tests
     Modules.MemoryTests.tests
     Inference.FusionTests.tests
+    Onnx.OnnxTests.tests
     Bench.PlainModuleTests.tests
     Training.ScheduleTests.tests
     Training.OptimizerTests.tests

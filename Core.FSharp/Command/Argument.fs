@@ -31,6 +31,7 @@ type Argument =
     | Fast_Dev_Run
     | Final_Div_Factor of string option
     | Find_Lr
+    | Fold
     | Freeze_Body
     | Gamma of string option
     | Hparam of string option
@@ -59,6 +60,7 @@ type Argument =
     | No_Drop_Last
     | No_Save_Last
     | No_Shuffle
+    | Opset of string option
     | Optimizer of string option
     | Out of string option
     | Overfit_Batches of string option

@@ -25,6 +25,7 @@ type internal Draft = {
     Save: SaveRequest
     LearningRateEachStep: bool
     Machine: MachineRequest
+    Onnx: OnnxOptions
     Top: int
     Repeats: int
     Seconds: float
@@ -79,6 +80,7 @@ module internal Draft =
             Libtorch = ""
             Tf32 = false
         }
+        Onnx = Onnx.usual
         Top = 5
         Repeats = 5
         Seconds = 1.0

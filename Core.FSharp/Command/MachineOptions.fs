@@ -19,6 +19,11 @@ module internal MachineOptions =
 
     let private ofCommandLine = Row.owned Owner.CommandLine
 
+    let libtorch =
+        "--libtorch FOLDER  use the libtorch in this folder, such as torch/lib of a PyTorch (default: HYBRID_LIBTORCH, or the one beside the program)"
+        |> Row.sets Value.text (fun it draft -> { draft with Machine.Libtorch = it })
+        |> ofCommandLine
+
     let computer = [
         yield!
             ofProcess [
@@ -31,9 +36,7 @@ module internal MachineOptions =
                 "--trim-memory  leave the C library's allocator as it is (slower: memory goes back to the system at once)"
                 |> Row.flag (fun draft -> { draft with Machine.TrimMemory = true })
             ]
-        "--libtorch FOLDER  use the libtorch in this folder, such as torch/lib of a PyTorch (default: HYBRID_LIBTORCH, or the one beside the program)"
-        |> Row.sets Value.text (fun it draft -> { draft with Machine.Libtorch = it })
-        |> ofCommandLine
+        libtorch
     ]
 
     /// What is computed with, which is of the run.
@@ -69,8 +72,21 @@ module internal MachineOptions =
         |> Row.owned Owner.Process
 
     let target =
-        "--to FILE  file to write; its ending decides: .safetensors, .pt (a state dict), .ckpt (PyTorch Lightning reads it), .svg (a diagram of the network)"
+        "--to FILE  file to write; its ending decides: .safetensors, .pt (a state dict), .ckpt (PyTorch Lightning reads it), .onnx (ONNX Runtime reads it), .svg (a diagram of the network)"
         |> Row.sets Value.text (fun it draft -> { draft with To = it })
+
+    /// Of an ONNX file alone.
+    let onnx =
+        let first, last = Onnx.opsets
+
+        [
+            $"--opset N  version of ONNX's operators, {first} to {last}"
+            |> Row.sets (Value.between first last) (fun it draft -> { draft with Onnx.Opset = it })
+            |> Row.byDefault Onnx.usual.Opset
+            "--fold  write batch norms into the convolutions before them"
+            |> Row.flag (fun draft -> { draft with Onnx.Fold = true })
+            libtorch
+        ]
 
     let predictions = [
         "--top N  classes to name for each picture, the most probable ones"

@@ -189,7 +189,18 @@ type SummaryRequest = {
 }
 
 /// A checkpoint to write in another format, which `To`'s ending names.
-type ExportRequest = { Checkpoint: string; To: string; Model: ModelRequest; Json: bool }
+type ExportRequest = {
+    Checkpoint: string
+    To: string
+    Model: ModelRequest
+    /// Of an ONNX file.
+    Onnx: OnnxOptions
+    Machine: MachineRequest
+    Json: bool
+} with
+
+    /// Whether an ONNX file is to be written, by its ending.
+    member request.IsOnnx = request.To.EndsWith(".onnx", StringComparison.OrdinalIgnoreCase)
 
 /// Several models to train on the same data by the same options, or their checkpoints to test.
 type CompareRequest = {
@@ -253,7 +264,8 @@ type Request =
         | Request.Compare it -> it.Train.Machine.Libtorch
         | Request.Bench it -> it.Machine.Libtorch
         | Request.Doctor it -> it.Machine.Libtorch
+        // Other formats hold a checkpoint's own bytes.
+        | Request.Export it -> if it.IsOnnx then it.Machine.Libtorch else null
         | Request.Summary _
-        | Request.Export _
         | Request.Show _
         | Request.Wrong _ -> null

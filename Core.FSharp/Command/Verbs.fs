@@ -124,16 +124,28 @@ module internal Verbs =
 
     let export = {
         verb "export" "write a checkpoint in another format, or draw its network" with
-            Groups = [ "Checkpoint", ModelOptions.stored; "Output", MachineOptions.target :: MachineOptions.output ]
+            Groups = [
+                "Checkpoint", ModelOptions.stored
+                "Output", MachineOptions.target :: MachineOptions.output
+                "ONNX files", MachineOptions.onnx
+            ]
             Make =
-                fun _ draft ->
-                    Request.Export {
+                fun given draft ->
+                    let request = {
                         Checkpoint = draft.Checkpoint
                         To = draft.To
                         Model = draft.Network
+                        Onnx = draft.Onnx
+                        // What is exported is computed on any machine alike.
+                        Machine = { draft.Machine with Device = "cpu" }
                         Json = draft.Json
                     }
+
+                    Request.Export request
                     |> unless [
+                        for row in MachineOptions.onnx do
+                            if draft.To <> "" && not request.IsOnnx && GivenOption.has row.Name given.Settings then
+                                $"--{row.Name} is of .onnx files, not of --to {draft.To}"
                         yield! missing "checkpoint" "the file to read" draft.Checkpoint
                         yield! missing "to" "the file to write" draft.To
                     ]

@@ -63,6 +63,23 @@ type Models =
     /// The network as a drawing: SVG.
     static member Diagram(plan: Plan) : string = Diagram.ofPlan plan
 
+    /// Refuses a network that is too large for an ONNX file.
+    static member CheckOnnx(model: Model, plan: Plan) : unit =
+        Onnx.problem plan
+        |> Option.iter (fun problem ->
+            raise (RequestException $"{model.Name} cannot be written as ONNX: {problem}; a .safetensors file holds it"))
+
+    /// Writes a network as ONNX under a name; `facts` go into the file's metadata. See `Onnx.write`.
+    static member WriteOnnx
+        (
+            network: TorchModule,
+            name: string,
+            options: OnnxOptions,
+            facts: IReadOnlyList<KeyValuePair<string, string>>,
+            target: System.IO.Stream
+        ) : unit =
+        Onnx.write options name [ for fact in facts -> fact.Key, fact.Value ] network.Weights target
+
     /// Every tensor of the network's state, in the order of PyTorch's `state_dict`.
     static member StateTensors(plan: Plan) : IReadOnlyList<TensorSpec> = Plan.stateTensors plan
 

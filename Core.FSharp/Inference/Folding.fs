@@ -47,6 +47,10 @@ module internal Folding =
         Bias = kernel.Bias * norm.Scale + norm.Shift
     }
 
+    /// A convolution's numbers with those of the norms behind it.
+    let withNorms weights kernel norms =
+        (kernel, norms) ||> List.fold (fun kernel norm -> followedBy (affine weights norm) kernel)
+
     /// Norm and ReLU before a 1×1 convolution without padding as a clamp before another one: `relu(s*x + b)` is
     /// `s * max(x, -b/s) + b` where `s > 0` and `s * min(x, -b/s) + b` where `s < 0`; the rest is linear.
     let precededByRelu (norm: Affine) (kernel: Kernel) : Clamp * Kernel =

@@ -32,11 +32,6 @@ module Fusion =
 
     open Patterns
 
-    /// A convolution's numbers with those of the norms behind it.
-    let private foldNorms weights kernel norms =
-        (kernel, norms)
-        ||> List.fold (fun kernel norm -> Folding.followedBy (Folding.affine weights norm) kernel)
-
     let private scriptOf (weights: Weights) layer = (LayerForward.operation weights false layer).Script
 
     /// A layer as it is.
@@ -90,7 +85,7 @@ module Fusion =
         let convolve conv (kernel: Kernel) behind x =
             let norms, rest = takeNorms behind
             let activation, rest = takeActivation rest
-            emit rest (script.Convolve(conv, foldNorms weights kernel norms, activation, x))
+            emit rest (script.Convolve(conv, Folding.withNorms weights kernel norms, activation, x))
 
         match plans with
         | [] -> x
@@ -163,7 +158,7 @@ module Fusion =
             |> List.mapi (fun place branch ->
                 match branch with
                 | EndsInConv(before, conv, layer, norms) ->
-                    Some(place, before, conv, foldNorms weights (Folding.kernel weights layer) norms)
+                    Some(place, before, conv, Folding.withNorms weights (Folding.kernel weights layer) norms)
                 | _ -> None)
             |> List.tryPick id
 

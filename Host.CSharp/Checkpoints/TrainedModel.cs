@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using Hybrid.Command;
 using Hybrid.Host.Data;
@@ -15,6 +16,7 @@ namespace Hybrid.Host.Checkpoints;
 /// <param name="Normalisation">What the pixels were normalised by.</param>
 /// <param name="Data">The data's name as on the command line.</param>
 /// <param name="Set">What that data was in training.</param>
+/// <param name="Place">The place in its training that it is of: epoch and step, as far as they are said.</param>
 public sealed record TrainedModel(
     string File,
     Model Model,
@@ -24,10 +26,14 @@ public sealed record TrainedModel(
     IReadOnlyList<string>? Classes,
     Normalisation? Normalisation,
     string? Data,
-    DataFacts? Set
+    DataFacts? Set,
+    IReadOnlyList<KeyValuePair<string, long>> Place
 )
 {
     private const string FormatKey = "format";
+
+    /// <summary>As PyTorch Lightning calls them too.</summary>
+    private static readonly string[] PlaceKeys = ["epoch", "global_step"];
 
     /// <summary>Reads any checkpoint, finds out which network it is of, and compares the weights with it before any
     /// memory is taken for them.</summary>
@@ -54,9 +60,18 @@ public sealed record TrainedModel(
             facts.Classes,
             facts.Normalisation,
             facts.Data,
-            facts.Set
+            facts.Set,
+            PlaceOf(file)
         );
     }
+
+    private static IReadOnlyList<KeyValuePair<string, long>> PlaceOf(Checkpoint file) =>
+        [
+            .. PlaceKeys
+                .Select(key => (key, text: (file.Metadata[key] as JsonValue)?.ToString()))
+                .Where(it => long.TryParse(it.text, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+                .Select(it => KeyValuePair.Create(it.key, long.Parse(it.text!, CultureInfo.InvariantCulture))),
+        ];
 
     /// <summary>The network that a file holds, or that its name and hyperparameters describe.</summary>
     /// <exception cref="RequestException">It does not say which network it is of.</exception>

@@ -10,7 +10,8 @@ namespace Hybrid.Host.Commands;
 public static class ExportCommand
 {
     private const string Drawing = ".svg";
-    private static readonly string[] Endings = [".safetensors", ".pt", ".ckpt", Drawing];
+    private const string Onnx = ".onnx";
+    private static readonly string[] Endings = [".safetensors", ".pt", ".ckpt", Onnx, Drawing];
 
     public static int Run(ExportRequest request)
     {
@@ -20,25 +21,39 @@ public static class ExportCommand
             throw new RequestException($"--to {request.To}: expected a file ending in {string.Join(", ", Endings)}");
         var checkpoint = RunCheckpoint.Of(request.Checkpoint, output.Line);
         CheckpointFile.Spare("--to", request.To, checkpoint);
-        var replaced = ReplacedFile.Check("--to", request.To, ending == Drawing);
+        var replaced = ReplacedFile.Check("--to", request.To, KindOf(ending));
         var trained = TrainedModel.Read(checkpoint, request.Model, output.Line);
         try
         {
-            Write(trained, request.To, ending);
+            Write(trained, request, ending);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new WorkException($"'{request.To}' cannot be written: {error.Message}", error);
         }
         var tensors = ending == Drawing ? 0 : trained.Tensors.Count;
-        var what = ending == Drawing ? "a diagram" : Counted.Of(tensors, "tensor");
+        var what = ending switch
+        {
+            Drawing => "a diagram",
+            Onnx => "an ONNX graph",
+            _ => Counted.Of(tensors, "tensor"),
+        };
         output.Line($"{trained.Model.Name}: {what} into {request.To}{ReplacedFile.Words(replaced)}");
         output.Result(new ExportResult(request.To, trained.Model.Name, tensors));
         return 0;
     }
 
-    private static void Write(TrainedModel trained, string target, string ending)
+    private static ReplacedKind KindOf(string ending) =>
+        ending switch
+        {
+            Drawing => ReplacedKind.Drawing,
+            Onnx => ReplacedKind.Onnx,
+            _ => ReplacedKind.Checkpoint,
+        };
+
+    private static void Write(TrainedModel trained, ExportRequest request, string ending)
     {
+        var target = request.To;
         switch (ending)
         {
             case ".pt":
@@ -46,6 +61,9 @@ public static class ExportCommand
                 break;
             case ".ckpt":
                 PyTorchArchiveWriter.WriteLightning(target, trained.Tensors, trained.DescribedWithData, 0, 0);
+                break;
+            case Onnx:
+                WriteOnnx(trained, request);
                 break;
             case Drawing:
                 var diagram = Models.Diagram(Models.Plan(trained.Model, trained.Input));
@@ -56,7 +74,19 @@ public static class ExportCommand
                 break;
         }
     }
+
+    private static void WriteOnnx(TrainedModel trained, ExportRequest request)
+    {
+        var plan = Models.Plan(trained.Model, trained.Input);
+        Models.CheckOnnx(trained.Model, plan);
+        using var network = trained.Build(Machine.Prepare(request.Machine));
+        var card = ModelCard.Of(trained, plan);
+        AtomicFile.Write(
+            request.To,
+            stream => Models.WriteOnnx(network, trained.Model.Name, request.Onnx, card, stream)
+        );
+    }
 }
 
-/// <summary>What was exported; a diagram holds no tensors.</summary>
+/// <summary>What was exported, of so many tensors of the checkpoint; a diagram is of none.</summary>
 public sealed record ExportResult(string File, string Model, int Tensors);

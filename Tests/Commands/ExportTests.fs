@@ -1,10 +1,15 @@
 module Hybrid.Tests.Commands.ExportTests
 
 open System.IO
+open System.Text.Json
 open Expecto
+open TorchSharp
+open Hybrid
 open Hybrid.Host.Checkpoints
 open Hybrid.Tests
 open Hybrid.Tests.Data
+open Hybrid.Tests.Modules.Reference
+open Hybrid.Tests.Onnx
 
 let private tensors path = [
     for tensor in (CheckpointFile.Read path).Tensors -> tensor.Name, List.ofArray tensor.Shape, tensor.Bytes.ToArray()
@@ -73,7 +78,7 @@ let tests =
             Expect.equal again.ExitCode 0 again.Err
             Expect.stringContains again.Out "in the place of the file that was there" "said"
 
-            for name in [ "notes.pt"; "notes.safetensors"; "notes.ckpt"; "notes.svg" ] do
+            for name in [ "notes.pt"; "notes.safetensors"; "notes.ckpt"; "notes.svg"; "notes.onnx" ] do
                 File.WriteAllText(folder.At name, "somebody's own notes, of some length")
                 let outcome = export name
                 Expect.equal outcome.ExitCode 2 outcome.Err
@@ -85,6 +90,8 @@ let tests =
             Expect.equal (export "folder.pt").ExitCode 2 "a folder"
             Expect.equal (export "net.svg").ExitCode 0 "a drawing"
             Expect.equal (export "net.svg").ExitCode 0 "a drawing again"
+            Expect.equal (export "net.onnx").ExitCode 0 "an ONNX file"
+            Expect.equal (export "net.onnx").ExitCode 0 "an ONNX file again"
 
             if System.OperatingSystem.IsLinux() then
                 Executable.tool "mkfifo" [ folder.At "pipe.pt" ] |> ignore
@@ -107,6 +114,64 @@ let tests =
                 (File.ReadAllText(folder.At "net.svg"))
                 "blocks.6.block.5.net.5"
                 "its last convolution"
+        }
+
+        test "an ONNX file gives the network's own logits" {
+            use folder = new TemporaryFolder()
+            use _ = torch.NewDisposeScope()
+            use _ = torch.no_grad ()
+            use generator = new torch.Generator(1UL, torch.CPU)
+            let x = torch.randn ([| 5L; 3L; 32L; 32L |], generator = generator)
+
+            for place, name in List.indexed (Catalogue.names ()) do
+                let published = Shared.path [ "golden"; "tutorial5"; $"{name}.ckpt" ]
+                use network = TrainedModel.Read(published, Requests.Unnamed).Build Placement.cpu
+                let more = if place % 2 = 0 then [] else [ "--fold"; "--opset"; "19" ]
+
+                Executable.succeed folder.Path ([ "export"; "--checkpoint"; published; "--to"; "x.onnx" ] @ more)
+                |> ignore
+
+                use session = Ort.openSession true (File.ReadAllBytes(folder.At "x.onnx"))
+                close 1e-5 $"{name} {more}" (Ort.run session x) (network.forward x)
+        }
+
+        test "an ONNX file says what is known of the network" {
+            use folder = new TemporaryFolder()
+            let trained = Trained.briefly folder
+            Executable.succeed folder.Path [ "export"; "--checkpoint"; trained; "--to"; "x.onnx" ] |> ignore
+            use session = Ort.openSession true (File.ReadAllBytes(folder.At "x.onnx"))
+            let said = session.ModelMetadata
+            let card = said.CustomMetadataMap
+            Expect.equal said.GraphName "ResNet" "the graph's name"
+            Expect.equal card["model"] "ResNet" "the model's"
+            Expect.equal card["input"] "3x32x32" "its input"
+            Expect.equal (int64 card["parameters"]) 2702L "its parameters"
+            Expect.equal card["data"] "shapes" "what it was trained on"
+            Expect.equal (card["epoch"], card["global_step"]) ("0", "2") "for how long"
+            Expect.stringContains card["classes"] "\"disc\"" "its classes"
+            use normalisation = JsonDocument.Parse card["normalisation"]
+            Expect.equal (normalisation.RootElement.GetProperty("mean").GetArrayLength()) 3 "means"
+            Expect.equal (normalisation.RootElement.GetProperty("std").GetArrayLength()) 3 "deviations"
+            Expect.stringContains card["hyper_parameters"] "\"batch_size\":16" "how it was trained"
+        }
+
+        test "options of ONNX files are of no other" {
+            use folder = new TemporaryFolder()
+            let published = Shared.path [ "golden"; "tutorial5"; "ResNet.ckpt" ]
+            let export more = Executable.run folder.Path ([ "export"; "--checkpoint"; published ] @ more)
+
+            for more in [ [ "--fold" ]; [ "--opset"; "18" ]; [ "--libtorch"; "." ] ] do
+                let outcome = export ([ "--to"; "x.pt" ] @ more)
+                Expect.equal outcome.ExitCode 2 outcome.Err
+                Expect.stringContains outcome.Err $"{more.Head} is of .onnx files, not of --to x.pt" "why"
+
+            let old = export [ "--to"; "x.onnx"; "--opset"; "16" ]
+            Expect.equal old.ExitCode 2 old.Err
+            Expect.stringContains old.Err "--opset is 16, expected at least 17" "why"
+            let elsewhere = export [ "--to"; "x.onnx"; "--libtorch"; "nowhere" ]
+            Expect.equal elsewhere.ExitCode 2 elsewhere.Err
+            Expect.stringContains elsewhere.Err "nowhere" "which"
+            Expect.isEmpty (Directory.GetFiles folder.Path) "nothing is left"
         }
 
         test "a file that cannot be written is said to be so" {

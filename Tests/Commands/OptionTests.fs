@@ -31,7 +31,7 @@ let private verbs = [
     "test", [ "checkpoint", "c" ]
     "predict", [ "checkpoint", "c" ]
     "summary", []
-    "export", [ "checkpoint", "c"; "to", "d.svg" ]
+    "export", [ "checkpoint", "c"; "to", "d.onnx" ]
     "compare", []
     "bench", []
     "doctor", []
@@ -63,6 +63,7 @@ let private value option kind =
     | "schedule", _ -> "cosine"
     | "augment", _ -> "none"
     | "against", _ -> "naive"
+    | "opset", _ -> "18"
     | _, "SPLIT" -> "val"
     | _, "SHAPE" -> "3x8x8"
     | _, "SIZE" -> "48x64"

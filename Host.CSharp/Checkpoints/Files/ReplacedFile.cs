@@ -4,6 +4,14 @@ using Hybrid.Host.Runtime;
 
 namespace Hybrid.Host.Checkpoints;
 
+/// <summary>What sort of result is to be written.</summary>
+internal enum ReplacedKind
+{
+    Checkpoint,
+    Drawing,
+    Onnx,
+}
+
 /// <summary>A file that lies where a result is to be written. One of the result's own kind makes way for it; what else
 /// somebody keeps there does not.</summary>
 internal static class ReplacedFile
@@ -11,17 +19,20 @@ internal static class ReplacedFile
     private static readonly string[] Drawings = ["<svg", "<?xml"];
 
     /// <param name="option">What names the file to write.</param>
-    /// <param name="drawing">A diagram is written, else a checkpoint.</param>
+    /// <param name="kind">What is written.</param>
     /// <returns>Whether there is one.</returns>
     /// <exception cref="RequestException">It is of another kind, a folder, a pipe or a device.</exception>
-    public static bool Check(string option, string target, bool drawing)
+    public static bool Check(string option, string target, ReplacedKind kind)
     {
         if (!IsThere(option, target))
             return false;
         if (!HasNothingToKeep(target))
-            return drawing
-                ? Refuse(option, target, IsDrawing, "drawing")
-                : Refuse(option, target, IsCheckpoint, "checkpoint");
+            return kind switch
+            {
+                ReplacedKind.Drawing => Refuse(option, target, IsDrawing, "drawing"),
+                ReplacedKind.Onnx => Refuse(option, target, IsOnnx, "ONNX file"),
+                _ => Refuse(option, target, IsCheckpoint, "checkpoint"),
+            };
         // Opened for both ways a pipe is not waited for.
         return Looked(
             option,
@@ -89,6 +100,14 @@ internal static class ReplacedFile
         {
             return false;
         }
+    }
+
+    /// <summary>The version of the format, then a text (who wrote it) or the graph.</summary>
+    private static bool IsOnnx(Stream file)
+    {
+        var head = new byte[3];
+        return file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false) == head.Length
+            && head is [0x08, >= 1 and < 0x80, 0x12 or 0x3a];
     }
 
     private static bool IsDrawing(Stream file)

@@ -1,0 +1,152 @@
+namespace Hybrid
+
+open System
+
+/// Type of the numbers in a tensor of ONNX.
+[<RequireQualifiedAccess>]
+type internal OnnxElement =
+    | Float32
+    | Int64
+
+/// Numbers that stand in the file, in the order of their indices, little-endian.
+type internal OnnxTensor = {
+    Name: string
+    Element: OnnxElement
+    Dims: int64 list
+    Bytes: ReadOnlyMemory<byte>
+}
+
+/// What an operator is made with.
+[<RequireQualifiedAccess>]
+type internal OnnxAttribute =
+    | Whole of int64
+    | Number of float
+    | Wholes of int64 list
+    | Text of string
+
+/// One operator of ONNX and its one output, by which it is called.
+type internal OnnxNode = {
+    Op: string
+    /// Names of what it reads.
+    Inputs: string list
+    Output: string
+    Attributes: (string * OnnxAttribute) list
+}
+
+/// A side of an input or output: a number, or a name for what may be any number.
+[<RequireQualifiedAccess>]
+type internal OnnxSide =
+    | Fixed of int
+    | Free of string
+
+/// An input or output of a whole graph.
+type internal OnnxPort = { Name: string; Element: OnnxElement; Sides: OnnxSide list }
+
+/// A network in the operators of ONNX, each behind those that it reads.
+type internal OnnxGraph = {
+    Name: string
+    /// Version of the operators.
+    Opset: int
+    Input: OnnxPort
+    Output: OnnxPort
+    Nodes: OnnxNode list
+    /// Weights and other constants. They are no inputs, so that nobody can or must give others.
+    Tensors: OnnxTensor list
+}
+
+/// A graph while it is made: hands out names, each once. Names have ASCII letters, digits and `_./` alone.
+[<Sealed>]
+type internal OnnxDraft(opset: int) =
+
+    let nodes = ResizeArray<OnnxNode>()
+    let tensors = ResizeArray<OnnxTensor>()
+    let shared = Collections.Generic.Dictionary<string, string>()
+    let taken = Collections.Generic.HashSet<string>([ OnnxDraft.Input; OnnxDraft.Output ])
+
+    let plain (name: string) =
+        name |> String.map (fun it -> if Char.IsAsciiLetterOrDigit it || "_./".Contains it then it else '_')
+
+    let unique name =
+        let name = plain name
+
+        Seq.initInfinite (fun copy -> if copy = 0 then name else $"{name}_{copy}") |> Seq.find taken.Add
+
+    let bytesOf (values: 'a array) =
+        ReadOnlyMemory(Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan()).ToArray())
+
+    /// The name of a graph's one input.
+    static member Input = "input"
+
+    /// The name of its one output.
+    static member Output = "output"
+
+    member _.Opset = opset
+
+    /// Numbers as a constant; gives its name.
+    member _.Numbers(name, dims: int64 list, values: float32 array) =
+        let name = unique name
+
+        tensors.Add {
+            Name = name
+            Element = OnnxElement.Float32
+            Dims = dims
+            Bytes = bytesOf values
+        }
+
+        name
+
+    /// Whole numbers as a constant, such as a shape or a padding; gives its name.
+    member _.Wholes(name, values: int64 list) =
+        let name = unique name
+
+        tensors.Add {
+            Name = name
+            Element = OnnxElement.Int64
+            Dims = [ int64 values.Length ]
+            Bytes = bytesOf (Array.ofList values)
+        }
+
+        name
+
+    /// A single number that all who ask for it under that name share.
+    member draft.Number(name, value: float) =
+        match shared.TryGetValue name with
+        | true, known -> known
+        | _ ->
+            let made = draft.Numbers(name, [], [| float32 value |])
+            shared[name] <- made
+            made
+
+    /// An operator behind all that are there already; gives the name of its output.
+    member _.Node(name, op, inputs, attributes) =
+        let name = unique name
+
+        nodes.Add { Op = op; Inputs = inputs; Output = name; Attributes = attributes }
+
+        name
+
+    /// The graph that ends in `last`, an output of a node or the input itself.
+    member draft.Graph(name, input, output: OnnxPort, last) : OnnxGraph =
+        let last =
+            if last = OnnxDraft.Input then
+                draft.Node("identity", "Identity", [ last ], [])
+            else
+                last
+
+        let renamed it = if it = last then OnnxDraft.Output else it
+
+        {
+            Name = plain name
+            Opset = opset
+            Input = input
+            Output = output
+            Nodes = [
+                for node in nodes ->
+                    {
+                        node with
+                            Inputs = List.map renamed node.Inputs
+                            Output = renamed node.Output
+                    }
+            ]
+            Tensors = List.ofSeq tensors
+        }

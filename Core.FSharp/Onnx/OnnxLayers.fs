@@ -1,0 +1,194 @@
+namespace Hybrid
+
+open TorchSharp
+
+/// Layers as operators of ONNX. Each gives the name of what it made; one that does nothing in evaluation gives back what
+/// it read.
+module internal OnnxLayers =
+
+    let private whole (it: int) = OnnxAttribute.Whole(int64 it)
+
+    let private sides (sides: Sides) = [ int64 sides.Height; int64 sides.Width ]
+
+    /// A tensor as a constant in single precision, whatever its strides.
+    let constant (draft: OnnxDraft) name (tensor: Tensor) =
+        use _ = torch.NewDisposeScope()
+        let plain = tensor.detach().cpu().``to``(torch.ScalarType.Float32).contiguous()
+        draft.Numbers(name, List.ofArray tensor.shape, plain.data<float32>().ToArray())
+
+    /// The layer's tensor of some role as a constant under its own key, where the layer has one.
+    let private tryTensor draft (weights: Weights) (layer: LayerPlan) role =
+        layer.Tensors
+        |> List.tryFind (fun spec -> spec.Role = role)
+        |> Option.map (fun spec -> constant draft spec.Key weights[spec.Key])
+
+    let private tensor draft weights layer role =
+        tryTensor draft weights layer role
+        |> Option.defaultWith (fun () -> invalidOp $"{Layers.name layer.Layer} has no {role}")
+
+    /// A convolution whose weight, and bias if it has one, are constants already.
+    let convolve (draft: OnnxDraft) name (conv: Conv2d) constants x =
+        draft.Node(
+            name,
+            "Conv",
+            x :: constants,
+            [
+                "kernel_shape", OnnxAttribute.Wholes(sides conv.Kernel)
+                "strides", OnnxAttribute.Wholes(sides conv.Stride)
+                "pads", OnnxAttribute.Wholes(sides conv.Padding @ sides conv.Padding)
+                "dilations", OnnxAttribute.Wholes(sides conv.Dilation)
+                "group", whole conv.Groups
+            ]
+        )
+
+    let private activate (draft: OnnxDraft) name kind x =
+        let one op attributes = draft.Node(name, op, [ x ], attributes)
+        let step part op inputs = draft.Node($"{name}/{part}", op, inputs, [])
+
+        match kind with
+        | Activation.Relu -> one "Relu" []
+        | Activation.LeakyRelu -> one "LeakyRelu" [ "alpha", OnnxAttribute.Number Activations.leakySlope ]
+        | Activation.Tanh -> one "Tanh" []
+        | Activation.Gelu when draft.Opset >= 20 -> one "Gelu" [ "approximate", OnnxAttribute.Text "none" ]
+        // x/2 · (1 + erf(x/√2)): older opsets have no operator for it.
+        | Activation.Gelu ->
+            let scaled = step "scaled" "Div" [ x; draft.Number("root_of_2", sqrt 2.0) ]
+            let erf = step "erf" "Erf" [ scaled ]
+            let share = step "share" "Add" [ erf; draft.Number("one", 1.0) ]
+            let whole = step "whole" "Mul" [ x; share ]
+            draft.Node(name, "Mul", [ whole; draft.Number("half", 0.5) ], [])
+        | Activation.Silu -> draft.Node(name, "Mul", [ x; step "gate" "Sigmoid" [ x ] ], [])
+        | Activation.Sigmoid -> one "Sigmoid" []
+        | Activation.Hardswish -> one "HardSwish" []
+        | Activation.Hardsigmoid ->
+            one "HardSigmoid" [ "alpha", OnnxAttribute.Number(1.0 / 6.0); "beta", OnnxAttribute.Number 0.5 ]
+        | Activation.Relu6 -> draft.Node(name, "Clip", [ x; draft.Number("zero", 0.0); draft.Number("six", 6.0) ], [])
+
+    /// Groups as the channels of an instance norm over all their numbers; then each channel's own scale and shift. The
+    /// operator for all of it is newer than opset 17, and its first version has a scale a group.
+    let private groupNorm
+        (draft: OnnxDraft)
+        weights
+        name
+        (plan: Plan)
+        (layer: LayerPlan)
+        (groups: int)
+        (epsilon: float)
+        x
+        =
+        let step part op inputs attributes = draft.Node($"{name}/{part}", op, inputs, attributes)
+        let each value part = draft.Numbers($"{name}/{part}", [ int64 groups ], Array.replicate groups value)
+
+        // A 0 stands for the length that is there: the batch's.
+        let shape part (lengths: int list) = draft.Wholes($"{name}/{part}", 0L :: List.map int64 lengths)
+
+        let perChannel role =
+            let key = (layer.Tensors |> List.find (fun spec -> spec.Role = role)).Key
+            let dims = Shape.channels plan.Out :: [ for _ in List.tail (Shape.dims plan.Out) -> 1 ]
+            use _ = torch.NewDisposeScope()
+            let tensor: Tensor = (weights: Weights)[key]
+            constant draft key (tensor.detach().reshape(dims |> List.map int64 |> Array.ofList))
+
+        let grouped = step "grouped" "Reshape" [ x; shape "by_groups" [ groups; -1 ] ] []
+
+        let normed =
+            step "normed" "InstanceNormalization" [ grouped; each 1.0f "ones"; each 0.0f "zeros" ] [
+                "epsilon", OnnxAttribute.Number epsilon
+            ]
+
+        let maps = step "maps" "Reshape" [ normed; shape "as_before" (Shape.dims plan.Out) ] []
+        let scaled = step "scaled" "Mul" [ maps; perChannel Role.Weight ] []
+        draft.Node(name, "Add", [ scaled; perChannel Role.Bias ], [])
+
+    /// Channels go last for as long as they are measured.
+    let private layerNorm (draft: OnnxDraft) weights name layer (epsilon: float) x =
+        let turned name x (order: int64 list) =
+            draft.Node(name, "Transpose", [ x ], [ "perm", OnnxAttribute.Wholes order ])
+
+        let last = turned $"{name}/last" x [ 0L; 2L; 3L; 1L ]
+
+        let normed =
+            draft.Node(
+                $"{name}/normed",
+                "LayerNormalization",
+                [ last; tensor draft weights layer Role.Weight; tensor draft weights layer Role.Bias ],
+                [ "axis", whole -1; "epsilon", OnnxAttribute.Number epsilon ]
+            )
+
+        turned name normed [ 0L; 3L; 1L; 2L ]
+
+    /// How far the last windows of a pool reach beyond the map and its padding, where sides are rounded up. Programs
+    /// read ONNX's own `ceil_mode` in several ways, so it is never written.
+    let private beyond (pool: Pool2d) (plan: Plan) =
+        let over (length: int) (windows: int) =
+            max 0 ((windows - 1) * pool.Stride + pool.Kernel - (length + 2 * pool.Padding)) |> int64
+
+        match plan.In, plan.Out with
+        | Shape.Image(_, height, width), Shape.Image(_, rows, columns) -> [ over height rows; over width columns ]
+        | _ -> invalidOp "a pool is of images"
+
+    let private pooled (draft: OnnxDraft) name op (pool: Pool2d) (before: int64 list) (after: int64 list) others x =
+        draft.Node(
+            name,
+            op,
+            [ x ],
+            [
+                "kernel_shape", OnnxAttribute.Wholes(sides (Sides.square pool.Kernel))
+                "strides", OnnxAttribute.Wholes(sides (Sides.square pool.Stride))
+                "pads", OnnxAttribute.Wholes(before @ after)
+                yield! others
+            ]
+        )
+
+    let private maxPool draft name (pool: Pool2d) plan x =
+        let margin = sides (Sides.square pool.Padding)
+        pooled draft name "MaxPool" pool margin (List.map2 (+) margin (beyond pool plan)) [] x
+
+    /// PyTorch's mean counts the padding and does not count what a window has beyond it.
+    let private avgPool (draft: OnnxDraft) name (pool: Pool2d) plan x =
+        let margin = sides (Sides.square pool.Padding)
+        let counted padding = [ "count_include_pad", whole (if padding then 1 else 0) ]
+
+        match beyond pool plan with
+        | [ 0L; 0L ] -> pooled draft name "AveragePool" pool margin margin (counted (pool.Padding > 0)) x
+        | further ->
+            let padded =
+                if pool.Padding = 0 then
+                    x
+                else
+                    let pads = draft.Wholes($"{name}/pads", [ 0L; 0L ] @ margin @ [ 0L; 0L ] @ margin)
+                    draft.Node($"{name}/padded", "Pad", [ x; pads ], [ "mode", OnnxAttribute.Text "constant" ])
+
+            pooled draft name "AveragePool" pool [ 0L; 0L ] further (counted false) padded
+
+    /// Adds the layer of a plan to the draft, called `name`.
+    let write (draft: OnnxDraft) (weights: Weights) name (plan: Plan) (layer: LayerPlan) x : string =
+        let tensor = tensor draft weights layer
+        let withBias () = Option.toList (tryTensor draft weights layer Role.Bias)
+
+        match layer.Layer with
+        | Layer.Conv2d conv ->
+            let weight = tensor Role.Weight
+            convolve draft name conv (weight :: withBias ()) x
+        | Layer.Linear _ ->
+            let weight = tensor Role.Weight
+            draft.Node(name, "Gemm", x :: weight :: withBias (), [ "transB", whole 1 ])
+        | Layer.BatchNorm2d ->
+            let tensors = [ Role.Weight; Role.Bias; Role.RunningMean; Role.RunningVar ] |> List.map tensor
+
+            draft.Node(
+                name,
+                "BatchNormalization",
+                x :: tensors,
+                [ "epsilon", OnnxAttribute.Number BatchNorm2d.epsilon; "training_mode", whole 0 ]
+            )
+        | Layer.GroupNorm(groups, epsilon) -> groupNorm draft weights name plan layer groups epsilon x
+        | Layer.LayerNorm2d epsilon -> layerNorm draft weights name layer epsilon x
+        | Layer.Activation kind -> activate draft name kind x
+        | Layer.LayerScale _ -> draft.Node(name, "Mul", [ x; tensor Role.Weight ], [])
+        | Layer.Dropout _
+        | Layer.StochasticDepth _ -> x
+        | Layer.MaxPool2d pool -> maxPool draft name pool plan x
+        | Layer.AvgPool2d pool -> avgPool draft name pool plan x
+        | Layer.AdaptiveAvgPool2d -> draft.Node(name, "GlobalAveragePool", [ x ], [])
+        | Layer.Flatten -> draft.Node(name, "Flatten", [ x ], [ "axis", whole 1 ])
