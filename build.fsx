@@ -96,6 +96,15 @@ let lock () =
 
     feedless ()
 
+/// Into `packages`: the core, the library, and the tool for all platforms.
+let pack () =
+    run "dotnet pack Core.FSharp -c Release -o packages"
+    run "dotnet pack Host.CSharp -c Release -o packages"
+    run "dotnet pack Host.CSharp -c Release -p:HybridPackage=tool -o packages"
+
+/// Installs the packages into empty folders and uses them.
+let packages () = run "dotnet fsi Tests/packages.fsx"
+
 let docs () =
     printfn
         "README.md and docs/ are the documentation; Core.FSharp/bin/Release/net10.0/Hybrid.Core.xml has the doc comments."
@@ -107,6 +116,8 @@ let targets = [
     "test", "runs the tests", test
     "nightly", "runs the tests with ten times as many damaged files and kills", nightly
     "bench", "measures this machine's throughput", bench
+    "pack", "makes the NuGet packages, in the folder packages", pack
+    "packages", "installs the packages into empty folders and uses them", packages
     "docs", "says where the documentation is", docs
     "check", "fails where a file is not formatted or names a package feed", check
     "lock", "resolves paket.dependencies into paket.lock", lock

@@ -31,7 +31,7 @@ public static class CheckpointFile
     public const string HyperParametersKey = "hyper_parameters";
 
     /// <summary>Reads and checks the whole file; nothing outside it is touched.</summary>
-    /// <exception cref="Runtime.RequestException">No such file, a folder, or an empty file.</exception>
+    /// <exception cref="RequestException">No such file, a folder, or an empty file.</exception>
     /// <exception cref="Runtime.WorkException">The file is in no known format, truncated, corrupted or hostile; the
     /// message names file and reason in one line.</exception>
     public static Checkpoint Read(string path) => FileBytes.Parse(path, Parse);

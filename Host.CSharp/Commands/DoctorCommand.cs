@@ -47,8 +47,7 @@ public static class DoctorCommand
 
     private static DoctorFact Shim()
     {
-        var path = Path.Combine(AppContext.BaseDirectory, "libLibTorchSharp.so");
-        if (!File.Exists(path))
+        if (NativeFolders.Find("LibTorchSharp") is not { } path)
             return new DoctorFact("torchsharp shim", "as packaged");
         return ShimMend.Inspect(path) switch
         {
@@ -58,8 +57,7 @@ public static class DoctorCommand
             ),
             ShimState.Needed when !ShimMend.MachineProvides() => new(
                 "torchsharp shim",
-                $"needs {ShimMend.Version}, which this machine's libstdc++ lacks",
-                "build again on this machine: dotnet build -c Release"
+                $"mended in a copy below {UserCache.Folder("native")}: this machine's libstdc++ lacks {ShimMend.Version}"
             ),
             _ => new("torchsharp shim", "as packaged"),
         };

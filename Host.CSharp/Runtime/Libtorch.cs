@@ -39,7 +39,7 @@ public static class Libtorch
         var place = Place(named);
         if (place.Length > 0)
             Use(LibtorchFolder.Find(place));
-        else if (Beside is null)
+        else if (!NativeLibraries.LoadBeside())
             throw new RequestException(
                 $"there is no libtorch beside this program: name one with --libtorch DIR or in {Variable}"
             );

@@ -23,6 +23,17 @@ internal static class NativeLibraries
     /// <summary>To be called before TorchSharp asks for the first of them. Calling it again changes nothing.</summary>
     internal static void Answer() => _ = Answering.Value;
 
+    /// <summary>Loads the libtorch that came with the program. The runtime would sooner take what the system has under that
+    /// name, which is seldom of the version that TorchSharp needs.</summary>
+    /// <returns>Whether there is one.</returns>
+    internal static bool LoadBeside()
+    {
+        if (NativeFolders.Find("torch_cpu") is not { } library)
+            return false;
+        LibtorchFolder.LoadAll(Path.GetDirectoryName(library)!);
+        return true;
+    }
+
     /// <returns>0 where there is no answer here either.</returns>
     private static IntPtr Resolve(Assembly assembly, string name)
     {
@@ -42,8 +53,6 @@ internal static class NativeLibraries
     {
         if (NativeFolders.Find(Shim) is not { } shim)
             return 0;
-        if (Libtorch.Folder is null && NativeFolders.Find("torch_cpu") is { } libtorch)
-            LibtorchFolder.LoadAll(Path.GetDirectoryName(libtorch)!);
         if (NativeLibrary.TryLoad(shim, out var handle))
             return handle;
         return ShimMend.Inspect(shim) == ShimState.Needed ? NativeLibrary.Load(ShimMend.InCache(shim)) : 0;

@@ -16,7 +16,7 @@ public static class PyTorchArchive
     /// else the file's own where it is a bare one. Where all keys under <c>state_dict</c> begin with Lightning's
     /// <c>model.</c>, that prefix is taken off.
     /// </summary>
-    /// <exception cref="Runtime.RequestException">No such file, a folder, or an empty file.</exception>
+    /// <exception cref="RequestException">No such file, a folder, or an empty file.</exception>
     /// <exception cref="Runtime.WorkException">The file is no such archive, truncated, corrupted, or asks for
     /// something that is refused; the message says what, in one line.</exception>
     public static Checkpoint Read(string path) => FileBytes.Parse(path, Parse);

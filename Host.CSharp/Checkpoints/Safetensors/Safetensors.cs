@@ -40,7 +40,7 @@ public static class Safetensors
 
     /// <summary>Reads a file and checks every length, range and shape in it, and the checksum where it has one.
     /// </summary>
-    /// <exception cref="Runtime.RequestException">No such file, a folder, or an empty file.</exception>
+    /// <exception cref="RequestException">No such file, a folder, or an empty file.</exception>
     /// <exception cref="Runtime.WorkException">The file is truncated or inconsistent.</exception>
     public static WeightFile Read(string path) => FileBytes.Parse(path, Parse);
 
