@@ -95,6 +95,7 @@ let private processes = [
     Commands.TrialTests.tests
     Commands.PublishedTests.tests
     Classifier.ImageClassifierTests.tests
+    Classifier.TrainingTests.tests
     Commands.ExportTests.tests
     Commands.CheckpointTests.tests
     Commands.ReportTests.tests

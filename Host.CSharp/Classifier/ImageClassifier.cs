@@ -12,7 +12,7 @@ namespace Hybrid;
 /// using var classifier = ImageClassifier.Load("model.safetensors");
 /// var top = classifier.Classify("cat.jpg", top: 3);
 /// </code></example>
-public sealed class ImageClassifier : IImageClassifier
+public sealed partial class ImageClassifier : IImageClassifier
 {
     private readonly Classifier _classifier;
     private readonly ClassifierOptions _options;

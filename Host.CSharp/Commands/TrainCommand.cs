@@ -19,10 +19,18 @@ public static class TrainCommand
     /// <exception cref="RequestException">The arguments are wrong; the message says what is allowed.</exception>
     /// <exception cref="WorkException">Nothing came of the run.</exception>
     public static TrainResult Run(IReadOnlyList<string> arguments, params IReadOnlyList<ICallback> own) =>
+        Run(arguments, json => new Output(json), own);
+
+    /// <summary>The same, speaking to somebody else.</summary>
+    internal static TrainResult Run(
+        IReadOnlyList<string> arguments,
+        Func<bool, Output> output,
+        IReadOnlyList<ICallback> own
+    ) =>
         CommandLine.Read(["train", .. arguments], SettingsFile.Surroundings) switch
         {
-            Request.Train { Item: var request } => Start(request, new Output(request.Json), own),
-            Request.Resume { Item: var request } => GoOn(request, new Output(request.Json), own),
+            Request.Train { Item: var request } => Start(request, output(request.Json), own),
+            Request.Resume { Item: var request } => GoOn(request, output(request.Json), own),
             Request.Wrong { Message: var message } => throw new RequestException(message),
             _ => throw new RequestException($"'{string.Join(' ', arguments)}' asks for no training"),
         };

@@ -33,6 +33,22 @@ public sealed class Output
             People.Profile.Width = Endless;
     }
 
+    /// <summary>For a program that speaks to its people itself: nothing goes to the console.</summary>
+    /// <param name="told">Is told each line; null for nobody.</param>
+    internal Output(Action<string>? told)
+    {
+        People = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.No,
+                Interactive = InteractionSupport.No,
+                Out = new AnsiConsoleOutput(told is null ? TextWriter.Null : new LineListener(told)),
+            }
+        );
+        People.Pipeline.Attach(new HarmlessText());
+        People.Profile.Width = Endless;
+    }
+
     public IAnsiConsole People { get; }
 
     /// <summary>Whether people watch a terminal, where bars may move.</summary>
