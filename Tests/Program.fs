@@ -27,6 +27,7 @@ let private inside = [
     Modules.MemoryTests.tests
     Inference.FusionTests.tests
     Onnx.OnnxTests.tests
+    Onnx.PictureGraphTests.tests
     Bench.PlainModuleTests.tests
     Training.ScheduleTests.tests
     Training.OptimizerTests.tests

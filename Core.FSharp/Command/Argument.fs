@@ -88,6 +88,7 @@ type Argument =
     | Warmup_Start of string option
     | Weight_Decay of string option
     | Weights of string option
+    | With_Preprocessing
     | Worker of string option
 
     interface IArgParserTemplate with

@@ -26,6 +26,7 @@ type internal Draft = {
     LearningRateEachStep: bool
     Machine: MachineRequest
     Onnx: OnnxOptions
+    WithPreprocessing: bool
     Top: int
     Repeats: int
     Seconds: float
@@ -81,6 +82,7 @@ module internal Draft =
             Tf32 = false
         }
         Onnx = Onnx.usual
+        WithPreprocessing = false
         Top = 5
         Repeats = 5
         Seconds = 1.0

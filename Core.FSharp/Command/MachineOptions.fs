@@ -85,6 +85,8 @@ module internal MachineOptions =
             |> Row.byDefault Onnx.usual.Opset
             "--fold  write batch norms into the convolutions before them"
             |> Row.flag (fun draft -> { draft with Onnx.Fold = true })
+            "--with-preprocessing  the graph reads pictures of any size, bytes N×H×W×3, and gives probabilities"
+            |> Row.flag (fun draft -> { draft with WithPreprocessing = true })
             libtorch
         ]
 

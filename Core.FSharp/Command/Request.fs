@@ -193,8 +193,13 @@ type ExportRequest = {
     Checkpoint: string
     To: string
     Model: ModelRequest
-    /// Of an ONNX file.
+    /// Of an ONNX file, whose pictures are normalised by what is known of the network's data.
     Onnx: OnnxOptions
+    /// Pictures are brought to what the network reads inside the graph.
+    WithPreprocessing: bool
+    /// Lends its normalisation and its classes' names to a checkpoint that has none.
+    Data: DataRequest
+    SourceGiven: bool
     Machine: MachineRequest
     Json: bool
 } with

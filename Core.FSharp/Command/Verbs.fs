@@ -122,12 +122,14 @@ module internal Verbs =
                     |> Ok
     }
 
+    let private ofOnnx = MachineOptions.onnx @ [ lendingData ]
+
     let export = {
         verb "export" "write a checkpoint in another format, or draw its network" with
             Groups = [
                 "Checkpoint", ModelOptions.stored
                 "Output", MachineOptions.target :: MachineOptions.output
-                "ONNX files", MachineOptions.onnx
+                "ONNX files", ofOnnx
             ]
             Make =
                 fun given draft ->
@@ -136,6 +138,9 @@ module internal Verbs =
                         To = draft.To
                         Model = draft.Network
                         Onnx = draft.Onnx
+                        WithPreprocessing = draft.WithPreprocessing
+                        Data = draft.Data
+                        SourceGiven = sourceGiven given
                         // What is exported is computed on any machine alike.
                         Machine = { draft.Machine with Device = "cpu" }
                         Json = draft.Json
@@ -143,7 +148,7 @@ module internal Verbs =
 
                     Request.Export request
                     |> unless [
-                        for row in MachineOptions.onnx do
+                        for row in ofOnnx do
                             if draft.To <> "" && not request.IsOnnx && GivenOption.has row.Name given.Settings then
                                 $"--{row.Name} is of .onnx files, not of --to {draft.To}"
                         yield! missing "checkpoint" "the file to read" draft.Checkpoint

@@ -63,11 +63,16 @@ type Models =
     /// The network as a drawing: SVG.
     static member Diagram(plan: Plan) : string = Diagram.ofPlan plan
 
-    /// Refuses a network that is too large for an ONNX file.
-    static member CheckOnnx(model: Model, plan: Plan) : unit =
-        Onnx.problem plan
-        |> Option.iter (fun problem ->
-            raise (RequestException $"{model.Name} cannot be written as ONNX: {problem}; a .safetensors file holds it"))
+    /// The same options for a graph that reads pictures of any size, normalises them by this and gives probabilities.
+    static member WithPictures(options: OnnxOptions, normalisation: Normalisation) : OnnxOptions = {
+        options with
+            Pictures = Some normalisation
+    }
+
+    /// Refuses a network that cannot be written as ONNX.
+    static member CheckOnnx(model: Model, plan: Plan, options: OnnxOptions) : unit =
+        Onnx.problem options plan
+        |> Option.iter (fun problem -> raise (RequestException $"{model.Name} cannot be written as ONNX: {problem}"))
 
     /// Writes a network as ONNX under a name; `facts` go into the file's metadata. See `Onnx.write`.
     static member WriteOnnx

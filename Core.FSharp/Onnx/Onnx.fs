@@ -8,6 +8,9 @@ type OnnxOptions = {
     Opset: int
     /// Batch norms are written into the convolutions before them.
     Fold: bool
+    /// The graph reads pictures as they are, bytes `[N, H, W, 3]` (red, green, blue) of any size, brings them to the
+    /// network's size, normalises them by this, and gives probabilities.
+    Pictures: Normalisation option
 }
 
 /// Networks for ONNX Runtime and other programs that read ONNX. Input `input` `[N, C, H, W]` (`[N, F]` for a plan that
@@ -22,20 +25,23 @@ module Onnx =
     let opsets = 17, 21
 
     /// The first opset, norms as they are.
-    let usual = { Opset = fst opsets; Fold = false }
+    let usual = { Opset = fst opsets; Fold = false; Pictures = None }
 
-    /// Why a plan cannot be written, where it cannot; nothing is allocated.
-    let problem (plan: Plan) : string option =
+    /// Why a plan cannot be written so, where it cannot; nothing is allocated.
+    let problem (options: OnnxOptions) (plan: Plan) : string option =
         let numbers =
             Plan.stateTensors plan
             |> List.filter (fun spec -> spec.Role <> Role.NumBatchesTracked)
             |> List.sumBy _.Elements
 
-        if numbers * 4L > OnnxFile.longest then
+        match options.Pictures, plan.In, plan.Out with
+        | _ when numbers * 4L > OnnxFile.longest ->
             Some
-                $"its {numbers:N0} numbers take {numbers * 4L:N0} bytes, and an ONNX file holds {OnnxFile.longest:N0} at most"
-        else
-            None
+                $"its {numbers:N0} numbers take {numbers * 4L:N0} bytes, and an ONNX file holds {OnnxFile.longest:N0} at most: write a .safetensors file"
+        | Some it, Shape.Image(3, _, _), Shape.Features _ when it.Mean.Length = 3 && it.Std.Length = 3 -> None
+        | Some _, input, output ->
+            Some $"it makes {output} of {input}, and preprocessing is of pictures of three channels for a classifier"
+        | None, _, _ -> None
 
     let private named path what = if path = "" then what else $"{path}.{what}"
 
@@ -69,23 +75,37 @@ module Onnx =
         | Join.Sum -> outs |> List.reduce (fun a b -> draft.Node(name, "Add", [ a; b ], []))
         | Join.Product -> outs |> List.reduce (fun a b -> draft.Node(name, "Mul", [ a; b ], []))
 
-    let private port name shape : OnnxPort = {
+    let private port name element sides : OnnxPort = {
         Name = name
-        Element = OnnxElement.Float32
-        Sides = OnnxSide.Free "batch" :: [ for side in Shape.dims shape -> OnnxSide.Fixed side ]
+        Element = element
+        Sides = OnnxSide.Free "batch" :: sides
     }
+
+    let private fixedSides shape = [ for side in Shape.dims shape -> OnnxSide.Fixed side ]
 
     /// The network with its weights as they are now.
     let internal graph (options: OnnxOptions) name (weights: Weights) : OnnxGraph =
         let plan = weights.Plan
         let draft = OnnxDraft options.Opset
-        let last = sequence options draft weights (Plan.sequence plan) OnnxDraft.Input
-        draft.Graph(name, port OnnxDraft.Input plan.In, port OnnxDraft.Output plan.Out, last)
+        let logits = sequence options draft weights (Plan.sequence plan)
+        let output = port OnnxDraft.Output OnnxElement.Float32 (fixedSides plan.Out)
+
+        match options.Pictures, plan.In with
+        | Some normalisation, Shape.Image(_, height, width) ->
+            let sides = [ OnnxSide.Free "height"; OnnxSide.Free "width"; OnnxSide.Fixed 3 ]
+            let logits = OnnxPictures.write draft normalisation height width |> logits
+
+            let probabilities =
+                draft.Node("probabilities", "Softmax", [ logits ], [ "axis", OnnxAttribute.Whole 1L ])
+
+            draft.Graph(name, port OnnxDraft.Input OnnxElement.UInt8 sides, output, probabilities)
+        | _ ->
+            let input = port OnnxDraft.Input OnnxElement.Float32 (fixedSides plan.In)
+            draft.Graph(name, input, output, logits OnnxDraft.Input)
 
     /// Writes a network under a name. `facts` go into the file's metadata, in that order. The same network gives the
-    /// same bytes. Throws `InvalidOperationException` where the file would be too long for the format, which `problem`
-    /// says beforehand.
+    /// same bytes. Throws `InvalidOperationException` where that cannot be, which `problem` says beforehand.
     let write (options: OnnxOptions) name (facts: (string * string) list) (weights: Weights) (target: Stream) : unit =
-        problem weights.Plan |> Option.iter invalidOp
+        problem options weights.Plan |> Option.iter invalidOp
         let version = typeof<OnnxOptions>.Assembly.GetName().Version.ToString 3
         OnnxFile.write version facts (graph options name weights) target

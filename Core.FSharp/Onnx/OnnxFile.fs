@@ -73,10 +73,7 @@ module internal OnnxFile =
         elif opset <= 20 then 9L
         else 10L
 
-    let private elementType element =
-        match element with
-        | OnnxElement.Float32 -> Wire.Whole 1L
-        | OnnxElement.Int64 -> Wire.Whole 7L
+    let private elementType (element: OnnxElement) = Wire.Whole element.Number
 
     let private tensor (it: OnnxTensor) =
         Wire.Message [

@@ -6,7 +6,17 @@ open System
 [<RequireQualifiedAccess>]
 type internal OnnxElement =
     | Float32
+    | Float64
+    | UInt8
     | Int64
+
+    /// As files have it.
+    member element.Number =
+        match element with
+        | Float32 -> 1L
+        | UInt8 -> 2L
+        | Int64 -> 7L
+        | Float64 -> 11L
 
 /// Numbers that stand in the file, in the order of their indices, little-endian.
 type internal OnnxTensor = {
@@ -82,40 +92,37 @@ type internal OnnxDraft(opset: int) =
 
     member _.Opset = opset
 
-    /// Numbers as a constant; gives its name.
-    member _.Numbers(name, dims: int64 list, values: float32 array) =
+    member private _.Constant(name, element, dims, values: 'a array) =
         let name = unique name
-
-        tensors.Add {
-            Name = name
-            Element = OnnxElement.Float32
-            Dims = dims
-            Bytes = bytesOf values
-        }
-
+        tensors.Add { Name = name; Element = element; Dims = dims; Bytes = bytesOf values }
         name
+
+    /// Numbers as a constant; gives its name.
+    member draft.Numbers(name, dims: int64 list, values: float32 array) =
+        draft.Constant(name, OnnxElement.Float32, dims, values)
+
+    /// Numbers in double precision as a constant; gives its name.
+    member draft.WideNumbers(name, dims: int64 list, values: float array) =
+        draft.Constant(name, OnnxElement.Float64, dims, values)
 
     /// Whole numbers as a constant, such as a shape or a padding; gives its name.
-    member _.Wholes(name, values: int64 list) =
-        let name = unique name
+    member draft.Wholes(name, values: int64 list) =
+        draft.Constant(name, OnnxElement.Int64, [ int64 values.Length ], Array.ofList values)
 
-        tensors.Add {
-            Name = name
-            Element = OnnxElement.Int64
-            Dims = [ int64 values.Length ]
-            Bytes = bytesOf (Array.ofList values)
-        }
-
-        name
-
-    /// A single number that all who ask for it under that name share.
-    member draft.Number(name, value: float) =
+    /// A constant that all who ask for it under that name share.
+    member private _.Shared(name, make) =
         match shared.TryGetValue name with
         | true, known -> known
         | _ ->
-            let made = draft.Numbers(name, [], [| float32 value |])
+            let made: string = make ()
             shared[name] <- made
             made
+
+    /// A single number under a name of its own.
+    member draft.Number(name, value: float) = draft.Shared(name, fun () -> draft.Numbers(name, [], [| float32 value |]))
+
+    /// A single number in double precision under a name of its own.
+    member draft.WideNumber(name, value: float) = draft.Shared(name, fun () -> draft.WideNumbers(name, [], [| value |]))
 
     /// An operator behind all that are there already; gives the name of its output.
     member _.Node(name, op, inputs, attributes) =

@@ -8,8 +8,13 @@ namespace Hybrid.Host.Checkpoints;
 /// checkpoint did not say stays unsaid.</summary>
 public static class ModelCard
 {
+    /// <param name="withPreprocessing">The file itself brings pictures to what the network reads.</param>
     /// <returns>By keys, in the order in which a person would ask; lists and objects as JSON.</returns>
-    public static IReadOnlyList<KeyValuePair<string, string>> Of(TrainedModel trained, Plan plan)
+    public static IReadOnlyList<KeyValuePair<string, string>> Of(
+        TrainedModel trained,
+        Plan plan,
+        bool withPreprocessing
+    )
     {
         var card = new List<KeyValuePair<string, string>>();
         void Add(string key, string? value)
@@ -20,6 +25,7 @@ public static class ModelCard
         Add("model", trained.Model.Name);
         Add("parameters", Models.Summarise(plan).Params.ToString(CultureInfo.InvariantCulture));
         Add("input", $"{trained.Input}".Replace('×', 'x'));
+        Add("preprocessing", withPreprocessing ? "inside" : null);
         Add("classes", trained.Classes is { } classes ? JsonSerializer.Serialize(classes) : null);
         Add("normalisation", trained.Normalisation is { } it ? Normalisation(it) : null);
         // Where it lies on this machine is nobody else's concern.

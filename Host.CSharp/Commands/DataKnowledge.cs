@@ -13,13 +13,14 @@ public sealed record DataKnowledge(IReadOnlyList<string> Classes, Normalisation 
 {
     /// <summary>What the checkpoint says, and where it says nothing what <c>--data</c> says. Classes that nobody names
     /// are called by their numbers.</summary>
+    /// <param name="sourceGiven">Whether <c>--data</c> was given, which <paramref name="request"/> is of.</param>
     /// <exception cref="RequestException">Nobody says what the images were normalised by, or the data has another
     /// number of classes.</exception>
-    public static DataKnowledge Of(TrainedModel trained, PredictRequest request, Output output)
+    public static DataKnowledge Of(TrainedModel trained, DataRequest request, bool sourceGiven, Output output)
     {
         var count = trained.Model.Classes;
         string[] numbers = [.. Enumerable.Range(0, count).Select(i => i.ToString(CultureInfo.InvariantCulture))];
-        if (!request.SourceGiven)
+        if (!sourceGiven)
             return trained.Normalisation is { } own
                 ? new DataKnowledge(trained.Classes ?? numbers, own)
                 : throw new RequestException(
@@ -32,7 +33,7 @@ public sealed record DataKnowledge(IReadOnlyList<string> Classes, Normalisation 
             return new DataKnowledge(trained.Classes, trained.Normalisation);
         }
 
-        using var data = new LoadedData(Requests.WithSize(request.Data, trained.Input), output);
+        using var data = new LoadedData(Requests.WithSize(request, trained.Input), output);
         var classes = data.Train.Classes;
         if (classes.Length != count)
             throw new RequestException(

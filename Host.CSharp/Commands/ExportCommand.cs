@@ -25,7 +25,7 @@ public static class ExportCommand
         var trained = TrainedModel.Read(checkpoint, request.Model, output.Line);
         try
         {
-            Write(trained, request, ending);
+            Write(trained, request, ending, output);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -51,7 +51,7 @@ public static class ExportCommand
             _ => ReplacedKind.Checkpoint,
         };
 
-    private static void Write(TrainedModel trained, ExportRequest request, string ending)
+    private static void Write(TrainedModel trained, ExportRequest request, string ending, Output output)
     {
         var target = request.To;
         switch (ending)
@@ -63,7 +63,7 @@ public static class ExportCommand
                 PyTorchArchiveWriter.WriteLightning(target, trained.Tensors, trained.DescribedWithData, 0, 0);
                 break;
             case Onnx:
-                WriteOnnx(trained, request);
+                WriteOnnx(trained, request, output);
                 break;
             case Drawing:
                 var diagram = Models.Diagram(Models.Plan(trained.Model, trained.Input));
@@ -75,16 +75,26 @@ public static class ExportCommand
         }
     }
 
-    private static void WriteOnnx(TrainedModel trained, ExportRequest request)
+    private static void WriteOnnx(TrainedModel trained, ExportRequest request, Output output)
     {
         var plan = Models.Plan(trained.Model, trained.Input);
-        Models.CheckOnnx(trained.Model, plan);
-        using var network = trained.Build(Machine.Prepare(request.Machine));
-        var card = ModelCard.Of(trained, plan);
-        AtomicFile.Write(
-            request.To,
-            stream => Models.WriteOnnx(network, trained.Model.Name, request.Onnx, card, stream)
-        );
+        var placement = Machine.Prepare(request.Machine);
+        var options = request.Onnx;
+        if (request.WithPreprocessing || request.SourceGiven)
+        {
+            var known = DataKnowledge.Of(trained, request.Data, request.SourceGiven, output);
+            trained = trained with
+            {
+                Classes = request.SourceGiven ? known.Classes : trained.Classes,
+                Normalisation = known.Normalisation,
+            };
+            if (request.WithPreprocessing)
+                options = Models.WithPictures(options, known.Normalisation);
+        }
+        Models.CheckOnnx(trained.Model, plan, options);
+        using var network = trained.Build(placement);
+        var card = ModelCard.Of(trained, plan, request.WithPreprocessing);
+        AtomicFile.Write(request.To, stream => Models.WriteOnnx(network, trained.Model.Name, options, card, stream));
     }
 }
 

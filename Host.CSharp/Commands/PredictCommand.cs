@@ -38,7 +38,7 @@ public static class PredictCommand
         var first = Task.Run(() => Read(chunks[0]));
         var placement = Machine.Prepare(request.Machine);
         var pictures = first.GetAwaiter().GetResult();
-        var knowledge = DataKnowledge.Of(trained, request, output);
+        var knowledge = DataKnowledge.Of(trained, request.Data, request.SourceGiven, output);
         using var network = trained.Build(placement);
         var rows = new List<PredictedFile>();
         var remarks = new List<(string, PictureRemark)>();

@@ -3,6 +3,7 @@ module Hybrid.Tests.Commands.ExportTests
 open System.IO
 open System.Text.Json
 open Expecto
+open Microsoft.ML.OnnxRuntime
 open TorchSharp
 open Hybrid
 open Hybrid.Host.Checkpoints
@@ -155,12 +156,62 @@ let tests =
             Expect.stringContains card["hyper_parameters"] "\"batch_size\":16" "how it was trained"
         }
 
+        test "an ONNX file with preprocessing predicts as the program does" {
+            use folder = new TemporaryFolder()
+            let picture = HandmadePictures.rgb 53 38 (fun x y -> [ byte (x * 5); byte (y * 7); byte (x * y) ])
+            HandmadePictures.write (folder.At "a.png") picture
+            let trained = Trained.briefly folder
+            let export more = Executable.run folder.Path ([ "export"; "--to"; "x.onnx"; "--with-preprocessing" ] @ more)
+            let done' = export [ "--checkpoint"; trained ]
+            Expect.equal done'.ExitCode 0 done'.Err
+            use session = Ort.openSession true (File.ReadAllBytes(folder.At "x.onnx"))
+            let card = session.ModelMetadata.CustomMetadataMap
+            Expect.equal card["preprocessing"] "inside" "the file says so"
+
+            let bytes = [|
+                for y in 0..37 do
+                    for x in 0..52 do
+                        byte (x * 5)
+                        byte (y * 7)
+                        byte (x * y)
+            |]
+
+            let input = Tensors.DenseTensor<byte>(System.Memory bytes, System.ReadOnlySpan [| 1; 38; 53; 3 |])
+            use outputs = session.Run [| NamedOnnxValue.CreateFromTensor("input", input) |]
+            let probabilities = Array.ofSeq ((Seq.exactlyOne outputs).AsTensor<float32>())
+            let classes = JsonSerializer.Deserialize<string array> card["classes"]
+
+            let said =
+                (Executable.succeed folder.Path [ "predict"; "--checkpoint"; trained; "--json"; "--top"; "10"; "a.png" ])
+                    .Json.GetProperty("predictions")[0]
+
+            let names = [ for it in said.GetProperty("classes").EnumerateArray() -> it.GetString() ]
+
+            for name, it in Seq.zip names (said.GetProperty("probabilities").EnumerateArray()) do
+                let place = System.Array.IndexOf(classes, name)
+                Expect.isLessThan (abs (float probabilities[place] - it.GetDouble())) 1e-4 name
+
+            let published = [ "--checkpoint"; Shared.path [ "golden"; "tutorial5"; "ResNet.ckpt" ] ]
+            let unknown = export published
+            Expect.equal unknown.ExitCode 2 unknown.Err
+            Expect.stringContains unknown.Err "name the data that it was trained on with --data" "what to do"
+            let lent = export (published @ [ "--data"; "shapes" ])
+            Expect.equal lent.ExitCode 0 lent.Err
+        }
+
         test "options of ONNX files are of no other" {
             use folder = new TemporaryFolder()
             let published = Shared.path [ "golden"; "tutorial5"; "ResNet.ckpt" ]
             let export more = Executable.run folder.Path ([ "export"; "--checkpoint"; published ] @ more)
 
-            for more in [ [ "--fold" ]; [ "--opset"; "18" ]; [ "--libtorch"; "." ] ] do
+            for more in
+                [
+                    [ "--fold" ]
+                    [ "--opset"; "18" ]
+                    [ "--libtorch"; "." ]
+                    [ "--with-preprocessing" ]
+                    [ "--data"; "shapes" ]
+                ] do
                 let outcome = export ([ "--to"; "x.pt" ] @ more)
                 Expect.equal outcome.ExitCode 2 outcome.Err
                 Expect.stringContains outcome.Err $"{more.Head} is of .onnx files, not of --to x.pt" "why"

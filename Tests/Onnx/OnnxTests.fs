@@ -221,10 +221,10 @@ let tests =
         testCase "a network that no file holds is refused before anything is allocated"
         <| fun () ->
             let plan = planOf (Shape.Features 16384) (Net.Layer(Layer.Linear(32768, false)))
-            let problem = Onnx.problem plan |> Option.defaultWith (fun () -> failtest "taken")
+            let problem = Onnx.problem Onnx.usual plan |> Option.defaultWith (fun () -> failtest "taken")
             Expect.stringContains problem "2,147,483,648 bytes" "how large"
 
             Expect.isNone
-                (Onnx.problem (planOf (Shape.Features 16384) (Net.Layer(Layer.Linear(32767, false)))))
+                (Onnx.problem Onnx.usual (planOf (Shape.Features 16384) (Net.Layer(Layer.Linear(32767, false)))))
                 "one less"
     ]
