@@ -119,9 +119,19 @@ internal sealed class StoredFields(JsonObject fields, string path = "")
 
     private BrokenFileException Wrong(string name, string expected)
     {
-        var given = Fields.TryGetPropertyValue(name, out var node)
-            ? Quoted.Plain(node?.ToJsonString() ?? "null", 60)
-            : "missing";
+        var given = Fields.TryGetPropertyValue(name, out var node) ? Shown(node) : "missing";
         return new($"{path}{name} is {given}, expected {expected}");
+    }
+
+    private static string Shown(JsonNode? node)
+    {
+        try
+        {
+            return Quoted.Plain(node?.ToJsonString() ?? "null", 60);
+        }
+        catch (InvalidOperationException)
+        {
+            return "no Unicode text";
+        }
     }
 }

@@ -14,6 +14,9 @@ internal static class SettingsFile
 {
     /// <summary>More than any options need.</summary>
     private const int MostBytes = 1 << 16;
+    private const int MostOptions = 1000;
+
+    private static readonly UTF8Encoding Strict = new(false, throwOnInvalidBytes: true);
 
     /// <summary>YAML's own, as <c>!!str</c>.</summary>
     private static readonly string[] CoreTags =
@@ -46,14 +49,20 @@ internal static class SettingsFile
             }
             yaml.Consume<DocumentEnd>();
             yaml.Consume<StreamEnd>();
-            return settings;
+            return settings.Count <= MostOptions
+                ? settings
+                : throw Wrong(file, $"it has {settings.Count:N0} options, expected at most {MostOptions:N0}");
         }
         catch (YamlException error)
         {
             throw Wrong(
                 file,
-                $"line {error.Start.Line} is no option with a value, or a list of values, such as 'lr: 0.1'; tags, references and null are none"
+                $"line {error.Start.Line} is no option with a value, or a list of values, such as 'lr: 0.1'; tags, references, null and NUL are none"
             );
+        }
+        catch (DecoderFallbackException)
+        {
+            throw Wrong(file, "it is no UTF-8 text: save it as such");
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
@@ -80,7 +89,7 @@ internal static class SettingsFile
         var bytes = new byte[MostBytes + 1];
         var length = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
         return length <= MostBytes
-            ? new UTF8Encoding(encoderShouldEmitUTF8Identifier: false).GetString(bytes, 0, length).TrimStart('\uFEFF')
+            ? Strict.GetString(bytes, 0, length).TrimStart('\uFEFF')
             : throw Wrong(file, $"it is longer than {MostBytes} bytes");
     }
 
@@ -118,6 +127,9 @@ internal static class SettingsFile
         // As text they would name a file or a folder.
         if (scalar is { Style: ScalarStyle.Plain, Tag.IsEmpty: true, Value: "~" or "null" or "Null" or "NULL" })
             throw new YamlException(scalar.Start, scalar.End, "no value");
+        // No command line can hold it, and no path.
+        if (scalar.Value.Contains('\0'))
+            throw new YamlException(scalar.Start, scalar.End, "NUL");
         return scalar.Value;
     }
 

@@ -2,11 +2,13 @@
 module Hybrid.Tests.Commands.BrokenRunTests
 
 open System
+open System.Collections.Generic
 open System.IO
 open System.Text.Json.Nodes
 open Expecto
 open Hybrid
 open Hybrid.Host.Callbacks
+open Hybrid.Host.Checkpoints
 open Hybrid.Host.Commands
 open Hybrid.Host.Runtime
 open Hybrid.Tests
@@ -121,6 +123,21 @@ let private states =
                     goesOn folder whole $"{field} = {json}" (fun run -> RunFolders.edit (state run) (put field json))
 
                 Expect.equal went (List.contains (field, json) harmless) $"{field} = {json}"
+    }
+
+let private noText =
+    test "words that are no Unicode text" {
+        use folder = new TemporaryFolder()
+        let path = RunFolders.finished folder
+        let file = Safetensors.Read path
+        let metadata = Dictionary<string, string>(Seq.toArray file.Metadata)
+        metadata["run_state"] <- metadata["run_state"].Replace("--log-every", @"\ud800")
+        Safetensors.Write(path, file.Tensors, metadata)
+        let read () = RunState.Read(path, CheckpointFile.Read path) |> ignore
+
+        Expect.throwsC read (fun error ->
+            Expect.isTrue (error :? WorkException) $"{error}"
+            Expect.stringContains error.Message "Arguments is no Unicode text" "which")
     }
 
 let private files =
@@ -308,4 +325,5 @@ let private measured =
             Expect.stringContains error.Message word "named"
     }
 
-let tests = testList "broken run folders" [ states; files; links; others; leftLogs; shapes; measured ]
+let tests =
+    testList "broken run folders" [ states; noText; files; links; others; leftLogs; shapes; measured ]

@@ -170,6 +170,10 @@ let tests =
                 "null", "seed: 1\nout: null", [ "run.yaml"; "line 2"; "null" ]
                 "nothing", "out: ~", [ "run.yaml"; "line 1" ]
                 "a hyperparameter twice", "hparam: {num_blocks: 1, num_blocks: 2}", [ "num_blocks"; "more than once" ]
+                "a name with NUL", "out: \"a\\0b\"", [ "run.yaml"; "line 1"; "NUL" ]
+                "more options than there are",
+                "hparam:\n" + String.concat "\n" [ for i in 1..1001 -> $"  k{i}: 1" ],
+                [ "run.yaml"; "1,001"; "at most 1,000" ]
                 "depths", String.replicate 60_000 "[", [ "run.yaml"; "line 1" ]
                 "a book", String.replicate 70_000 "#", [ "run.yaml"; "65536" ]
             ] do
@@ -179,6 +183,13 @@ let tests =
                 saysOneThing (Executable.run folder.Path [ "train"; "--config"; "run.yaml" ]) 2 words
                 Expect.equal (folder.Names()) [ "run.yaml" ] "nothing half-written stays behind"
             }
+
+        test "a file of options: a name in another code" {
+            use folder = new TemporaryFolder()
+            File.WriteAllBytes(folder.At "run.yaml", [| yield! "out: caf"B; 0xE9uy |])
+            saysOneThing (Executable.run folder.Path [ "train"; "--config"; "run.yaml" ]) 2 [ "run.yaml"; "UTF-8" ]
+            Expect.equal (folder.Names()) [ "run.yaml" ] "no folder of a name that nobody gave"
+        }
 
         test "a file of options that is not there" {
             use folder = new TemporaryFolder()
