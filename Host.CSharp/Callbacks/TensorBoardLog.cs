@@ -117,13 +117,14 @@ public sealed class TensorBoardLog(
     }
 
     /// <summary>Closes the file, after a word on how the run went. What no saved state knows of will be done again: it is
-    /// not left to be read twice. Nor is a file in which nothing happened, since nothing was left to train.</summary>
+    /// not left to be read twice. Of a run that is complete the new file says so, since the earlier ones were cut at their
+    /// last saved state, which comes before that word.</summary>
     public void Dispose()
     {
         if (_started || _resumed)
             _file.Value(0, HparamsSession.End(_complete));
         _file.Dispose();
-        if (_resumed && !_known && (!_complete || !_started))
+        if (_resumed && !_known && !_complete)
             Leftover.Delete(_file.Path);
     }
 

@@ -133,10 +133,8 @@ let tests =
             Executable.succeed folder.Path (arguments @ [ "whole" ]) |> ignore
             let before = left folder "whole"
             let run = folder.At("whole", "version_0")
-            let files = folder.Names("whole", "version_0")
             Executable.succeed (Path.GetTempPath()) [ "train"; "--resume"; run ] |> ignore
             Expect.equal (left folder "whole") before "unchanged"
-            Expect.equal (folder.Names("whole", "version_0")) files "no log without a record in it"
         }
 
         test "without a place the run that was saved last is taken up, whatever its model" {
