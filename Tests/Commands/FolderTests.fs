@@ -166,8 +166,8 @@ let tests =
                     else
                         Expect.equal after[name] before[name] $"{name}: as it was"
 
-            let wider = [ "--hparam"; "c_hidden=4,8,16" ]
-            let other = Executable.run folder.Path (small @ still @ wider @ [ "--init"; start ])
+            let wider = small |> List.map (fun word -> word.Replace("c_hidden=4,8,8", "c_hidden=4,8,16"))
+            let other = Executable.run folder.Path (wider @ still @ [ "--init"; start ])
             Expect.equal other.ExitCode 1 "another body is an error"
             Expect.stringContains other.Err "does not fit the network" "as before"
         }
