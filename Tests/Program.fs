@@ -93,7 +93,7 @@ let private processes = [
     Commands.RunFolderTests.tests
     Commands.ResumeTests.tests
     Commands.OwnModelTests.tests
-    Commands.TrialTests.tests
+    Commands.DebuggingTests.tests
     Commands.PublishedTests.tests
     Classifier.ImageClassifierTests.tests
     Classifier.TrainingTests.tests

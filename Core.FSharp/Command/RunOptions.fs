@@ -71,19 +71,19 @@ module internal RunOptions =
         ]
 
     /// Runs cut short to try something out, in the sense of PyTorch Lightning's flags of the same names.
-    let trials = [
+    let debugging = [
         "--fast-dev-run  one batch of each split through all that a run does; nothing is left behind"
         |> Row.flag (fun draft -> { draft with FastDevRun = true; Training.MaxSteps = 1L })
         |> Row.owned Owner.Start
         "--overfit-batches N  train and validate on the first N batches of each, the same in every epoch (turns shuffling off)"
         |> Row.fits (Value.atLeast 1) (fun it draft ->
             if draft.FastDevRun then
-                Error "--fast-dev-run and --overfit-batches are two trials: give one of them"
+                Error "--fast-dev-run and --overfit-batches are two ways to debug: give one of them"
             else
                 Ok { draft with OverfitBatches = it; Training.Shuffle = false })
     ]
 
-    /// The images of a trial; all of the test images where it is of the first batches.
+    /// The images of such a run; all of the test images where it is of the first batches.
     let tried (draft: Draft) : DataRequest =
         let most count limit =
             let images = int (min (int64 count * int64 draft.Training.BatchSize) (int64 System.Int32.MaxValue))

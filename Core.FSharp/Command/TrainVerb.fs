@@ -9,7 +9,7 @@ module internal TrainVerb =
         "Data", DataOptions.ofTraining
         "Network", [ ModelOptions.model; ModelOptions.hparam; ModelOptions.init; ModelOptions.weightsOfInit ]
         "Recipe", RecipeOptions.rows
-        "Trials", RunOptions.trials
+        "Debugging", RunOptions.debugging
         "Watching", RunOptions.watching
         "Saving",
         RunOptions.saving

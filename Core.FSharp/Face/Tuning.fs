@@ -23,10 +23,11 @@ type Tuning =
         | None -> raise (RequestException $"{train.Count} training images are no batch: give more")
 
     /// Doubles the batch size for as long as it fits; 0 where none does.
-    static member BatchSizeByTrial(fits: Func<int, bool>, most: int) : int = BatchSizeSearch.byTrial fits.Invoke most
+    static member BatchSizeByDoubling(fits: Func<int, bool>, most: int) : int =
+        BatchSizeSearch.byDoubling fits.Invoke most
 
     /// Batch sizes to measure a step at.
-    static member Trials(most: int) : IReadOnlyList<int> = BatchSizeSearch.trials most
+    static member Probes(most: int) : IReadOnlyList<int> = BatchSizeSearch.probes most
 
     /// Goes on from what was measured to what is free.
     static member BatchSizeByMeasure(network: TorchModule, free: int64, readings: MemoryReading seq, most: int) : int =

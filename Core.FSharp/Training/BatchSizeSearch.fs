@@ -18,8 +18,8 @@ module BatchSizeSearch =
     /// The largest power of two that leaves an epoch at least one whole batch; `None` where the set is too small.
     let most images = if images < smallest then None else Some(1 <<< int (Math.Log2(float images)))
 
-    /// By trying, where a step that does not fit fails: doubles for as long as a step does. 0 where none fits.
-    let byTrial (fits: int -> bool) most =
+    /// By doubling, where a step that does not fit fails: goes on for as long as a step does. 0 where none fits.
+    let byDoubling (fits: int -> bool) most =
         Seq.initInfinite (fun power -> smallest <<< power)
         |> Seq.takeWhile (fun size -> size <= most && fits size)
         |> Seq.fold max 0
@@ -35,7 +35,7 @@ module BatchSizeSearch =
         (metrics :> IDisposable).Dispose()
 
     /// Sizes to measure a step at, where a step that does not fit would take the machine down: small ones.
-    let trials most = [ min 16 most; min 64 most ]
+    let probes most = [ min 16 most; min 64 most ]
 
     /// By measuring: the line through the readings, but no less an image than `image` bytes, goes on to what is free.
     let byMeasure (image: int64) (free: int64) (readings: MemoryReading list) most =

@@ -33,7 +33,9 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
         using var network = Network(out var recipe);
         var most = Tuning.MostImages(data.Train);
         var size =
-            placement.Device.type == DeviceType.CPU ? ByMeasure(network, recipe, most) : ByTrial(network, recipe, most);
+            placement.Device.type == DeviceType.CPU
+                ? ByMeasure(network, recipe, most)
+                : ByDoubling(network, recipe, most);
         if (size == 0)
             throw new WorkException(
                 Footprints.TooLittleMemory(network, 2, training: true, DeviceMemory.All(placement.Device))
@@ -47,8 +49,8 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
     }
 
     /// <summary>A GPU refuses what does not fit, and nothing else suffers.</summary>
-    private int ByTrial(TorchModule network, Recipe recipe, int most) =>
-        Tuning.BatchSizeByTrial(
+    private int ByDoubling(TorchModule network, Recipe recipe, int most) =>
+        Tuning.BatchSizeByDoubling(
             size =>
             {
                 try
@@ -72,7 +74,7 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
     {
         var free = DeviceMemory.Free(placement.Device) ?? 0;
         var readings = Tuning
-            .Trials(most)
+            .Probes(most)
             .Select(size =>
             {
                 Step(network, recipe, size);

@@ -13,20 +13,20 @@ let tests =
                 Expect.equal (BatchSizeSearch.most images) expected $"{images} images"
         }
 
-        testProperty "by trial: the largest power of two below the limit and the memory"
+        testProperty "by doubling: the largest power of two below the limit and the memory"
         <| Prop.forAll (Arb.fromGen (Gen.zip (Gen.choose (2, 100_000)) (Gen.choose (0, 20)))) (fun (memory, power) ->
             let most = 1 <<< power
-            let size = BatchSizeSearch.byTrial (fun size -> size <= memory) most
+            let size = BatchSizeSearch.byDoubling (fun size -> size <= memory) most
             size <= most && size <= memory && (size = 0 && most < 2 || size * 2 > min most memory))
 
-        test "by trial: what does not fit is tried once" {
+        test "by doubling: what does not fit is tried once" {
             let tried = ResizeArray<int>()
 
             let fits size =
                 tried.Add size
                 size <= 100
 
-            Expect.equal (BatchSizeSearch.byTrial fits 4096) 64 "found"
+            Expect.equal (BatchSizeSearch.byDoubling fits 4096) 64 "found"
             Expect.equal (List.ofSeq tried) [ 2; 4; 8; 16; 32; 64; 128 ] "in this order"
         }
 
@@ -46,8 +46,8 @@ let tests =
         }
 
         test "by measure: sizes to measure at are within the limit" {
-            Expect.equal (BatchSizeSearch.trials 4096) [ 16; 64 ] "small ones"
-            Expect.equal (BatchSizeSearch.trials 8) [ 8; 8 ] "no more than there are"
+            Expect.equal (BatchSizeSearch.probes 4096) [ 16; 64 ] "small ones"
+            Expect.equal (BatchSizeSearch.probes 8) [ 8; 8 ] "no more than there are"
             Expect.equal (BatchSizeSearch.byMeasure 10L 1L [ reading 8 5L; reading 8 5L ] 8) 8 "nothing larger to find"
         }
     ]

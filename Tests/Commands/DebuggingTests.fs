@@ -1,4 +1,4 @@
-module Hybrid.Tests.Commands.TrialTests
+module Hybrid.Tests.Commands.DebuggingTests
 
 open System.IO
 open System.Text.Json
@@ -117,4 +117,4 @@ let private runs =
         }
     ]
 
-let tests = testList "trials" [ requests; runs ]
+let tests = testList "debugging" [ requests; runs ]
