@@ -42,7 +42,10 @@ let private wrong = [
     2,
     [ "--save-every"; "--no-save-last" ]
     "patience for nothing", [ "train"; "--patience"; "2"; "--val-size"; "0" ], 2, [ "val_acc"; "--monitor train_loss" ]
-    "two ways to debug", [ "train"; "--fast-dev-run"; "--overfit-batches"; "2" ], 2, [ "--fast-dev-run"; "--overfit-batches" ]
+    "two ways to debug",
+    [ "train"; "--fast-dev-run"; "--overfit-batches"; "2" ],
+    2,
+    [ "--fast-dev-run"; "--overfit-batches" ]
     "an option among files", [ "predict"; "--checkpoint"; "c"; "--topp"; "3"; "a.png" ], 2, [ "--topp"; "--top?" ]
     "no checkpoint", [ "test" ], 2, [ "--checkpoint" ]
     "missing checkpoint", [ "test"; "--checkpoint"; "gone.safetensors" ], 2, [ "gone.safetensors" ]
