@@ -63,47 +63,72 @@ let private idle (plan: Plan) =
 
     keys [] [ plan ] |> List.map _.Key |> set
 
+/// The batch in float64, moved by about as much as rounding to the precision moves it: how much rounding an input meets
+/// differs by far from one to the next where a network's own numbers cancel out.
+let private neighbour generator dtype (batch: Tensor) =
+    let half = 2.0 ** (if dtype = torch.ScalarType.BFloat16 then -9.0 else -25.0)
+
+    let moves =
+        torch.rand (batch.shape, dtype = batch.dtype, generator = generator) * 2.0.ToScalar()
+        - 1.0.ToScalar()
+
+    batch * (moves * half.ToScalar() + 1.0.ToScalar())
+
 /// Where the pass and autograd in float64 differ by more than rounding, of which autograd in the same precision says how
-/// much there is.
-let private differences seed dtype slack count (plan: Plan) =
+/// much there is, on the batch itself and on its neighbours.
+let private differences seed (dtype: torch.ScalarType) (slack: float) count (plan: Plan) =
     use _ = torch.NewDisposeScope()
     use generator = generator seed
     use exact = build Layout.Contiguous seed plan
     exact.train true
     let x = batchFor generator count plan.In
     let direction = batchFor generator count plan.Out
-    use ours = copied dtype exact
-    use theirs = copied dtype exact
-    let narrow = x.``to`` dtype
-    let slopes = direction.``to`` torch.ScalarType.Float32
-    let out = byPass ours narrow slopes
-    let out' = byAutograd theirs narrow slopes
     let expected = byAutograd exact x direction
     let idle = idle plan
     let largest = exact.Weights.Grad.abs().max().item<float>()
 
-    let differs size (own: Tensor) (other: Tensor) (right: Tensor) =
-        error size own right > slack + 4.0 * error size other right
+    /// What a step leaves, and the size below which a difference of it is told in units of that size.
+    let left (network: TorchModule) out = [
+        "the output", 1e-3, out
+
+        for key, statistic in statistics network do
+            key, 1e-3, statistic
+
+        for key, gradient in gradients network do
+            // What is left of a small gradient after large ones have cancelled out is as exact as the large ones.
+            if not (idle.Contains key) then
+                $"gradient of {key}", 0.05 * largest, gradient
+    ]
+
+    let right = left exact expected
+
+    let errors network out =
+        (left network out, right) ||> List.map2 (fun (_, size, own) (_, _, right) -> error size own right)
+
+    let slopes = direction.``to`` torch.ScalarType.Float32
+    use ours = copied dtype exact
+    let own = errors ours (byPass ours (x.``to`` dtype) slopes)
+
+    let roundings = [
+        for batch in x :: List.init 4 (fun _ -> neighbour generator dtype x) do
+            use theirs = copied dtype exact
+            errors theirs (byAutograd theirs (batch.``to`` dtype) slopes)
+    ]
 
     [
-        if differs 1e-3 out out' expected then
-            "the output"
+        for (what, _, _), own, rounding in List.zip3 right own (List.reduce (List.map2 max) roundings) do
+            if own > slack + 4.0 * rounding then
+                $"{what}, by {own} where rounding is {rounding}"
 
-        for (key, own), (_, other), (_, right) in Array.zip3 (statistics ours) (statistics theirs) (statistics exact) do
-            if differs 1e-3 own other right then
-                key
-
-        for (key, own), (_, other), (_, right) in Array.zip3 (gradients ours) (gradients theirs) (gradients exact) do
-            if idle.Contains key then
-                if own.abs().sum().item<float32>() <> 0.0f then
-                    $"gradient of {key}, which has none"
-            // What is left of a small gradient after large ones have cancelled out is as exact as the large ones.
-            elif differs (0.05 * largest) own other right then
-                $"gradient of {key}"
+        for key, gradient in gradients ours do
+            if idle.Contains key && gradient.abs().sum().item<float32>() <> 0.0f then
+                $"gradient of {key}, which has none"
     ]
 
 let private agrees dtype slack count plan =
-    Expect.isEmpty (differences 3 dtype slack count plan) "what differs by more than rounding"
+    match differences 3 dtype slack count plan with
+    | [] -> ()
+    | differences -> failtest (String.concat "\n" ("More than rounding differs:" :: differences))
 
 /// Few vectors, many, and rows that no vector divides.
 let private blocks = [
