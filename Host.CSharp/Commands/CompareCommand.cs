@@ -16,7 +16,7 @@ public static class CompareCommand
     {
         var train = request.Train;
         var output = new Output(train.Json);
-        if (request.Checkpoints.Length > 0 && !Directory.Exists(request.Checkpoints))
+        if (request.Checkpoints.Length > 0 && !NamedFolder.Exists(request.Checkpoints))
             throw new RequestException($"--checkpoints {request.Checkpoints}: there is no such folder");
         var placement = Machine.Prepare(train.Machine);
         using var data = new LoadedData(train.Data, output);

@@ -20,7 +20,7 @@ internal static class ResumedData
                 $"--data {place}: the run is of {source}, and --resume takes the same data at another place. --init starts "
                     + "a new run on other data"
             );
-        if (moved.Data.Source is DataSource.Folder { Folder: var folder } && !Directory.Exists(folder))
+        if (moved.Data.Source is DataSource.Folder { Folder: var folder } && !NamedFolder.Exists(folder))
             throw new RequestException(
                 $"there is no folder '{Path.GetFullPath(folder)}', where the run's data lay. If it was moved, name its "
                     + "place: --resume RUN --data folder:DIR"

@@ -111,7 +111,7 @@ public static class TestCommand
                 throw NotThere(stored);
             if (data.Source is DataSource.Cifar100 { Folder: var hundred } && !IsThere(CifarVariant.Cifar100, hundred))
                 throw NotThere(stored);
-            return data.Source is not DataSource.Folder { Folder: var folder } || Directory.Exists(folder)
+            return data.Source is not DataSource.Folder { Folder: var folder } || NamedFolder.Exists(folder)
                 ? data
                 : throw new RequestException(
                     $"'{trained.File}' was trained on '{folder}', which is not there: say what to test on with "

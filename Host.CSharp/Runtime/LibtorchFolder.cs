@@ -19,7 +19,7 @@ public sealed class LibtorchFolder
     /// use.</exception>
     public static LibtorchFolder Find(string named)
     {
-        if (!Directory.Exists(named))
+        if (!NamedFolder.Exists(named))
             throw new RequestException($"libtorch folder '{named}': there is no such folder");
         var full = System.IO.Path.GetFullPath(named);
         var folder =

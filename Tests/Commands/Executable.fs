@@ -80,6 +80,25 @@ module Executable =
     /// Runs to the end in `folder`.
     let run folder arguments = start folder arguments |> finish
 
+    /// Runs to the end as a user whom permissions hold back, whoever runs the tests.
+    let runWithoutRights folder arguments =
+        let nobody = [ "--reuid=65534"; "--regid=65534"; "--clear-groups"; "--" ]
+        let program = Path.Combine(AppContext.BaseDirectory, "hybrid.dll")
+
+        if not (OperatingSystem.IsLinux()) then
+            skiptest "permissions are tested on Linux"
+        elif Environment.UserName <> "root" then
+            run folder arguments
+        elif not (File.Exists "/usr/bin/setpriv") then
+            skiptest "permissions do not hold root back, and setpriv is not there"
+        else
+            let reach = launch [] "setpriv" "/" (nobody @ [ "test"; "-r"; program ]) |> finish
+
+            if reach.ExitCode <> 0 then
+                skiptest $"nobody but root may read {program}"
+
+            startBy "setpriv" (nobody @ [ "env"; "HOME=/nonexistent"; "dotnet" ]) folder arguments |> finish
+
     /// The same, of a copy of the executable.
     let runAs (executable: string) folder arguments = startAs [] executable folder arguments |> finish
 

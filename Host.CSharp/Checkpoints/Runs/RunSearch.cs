@@ -10,9 +10,9 @@ internal static class RunSearch
     /// <exception cref="RequestException">There is none.</exception>
     public static RunFolder Find(string place)
     {
-        var folder = new DirectoryInfo(place);
-        if (!folder.Exists)
+        if (!NamedFolder.Exists(place))
             throw new RequestException($"--resume: there is no folder '{place}'");
+        var folder = new DirectoryInfo(place);
         static IEnumerable<DirectoryInfo> Versions(DirectoryInfo root) =>
             root.EnumerateDirectories(RunFolder.Prefix + "*");
         var below = Versions(folder).Concat(folder.EnumerateDirectories().SelectMany(Versions));

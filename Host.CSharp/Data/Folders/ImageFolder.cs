@@ -40,7 +40,7 @@ public sealed class ImageFolder
     {
         _root = Path.GetFullPath(root);
         (_output, _testing) = (output, testing);
-        if (!Directory.Exists(_root))
+        if (!NamedFolder.Exists(_root))
             throw new RequestException($"there is no folder '{_root}'");
         try
         {
