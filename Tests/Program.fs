@@ -24,6 +24,7 @@ let private inside = [
     Modules.TorchModuleTests.tests
     Modules.LayerReferenceTests.tests
     Modules.DrawTests.tests
+    Modules.FamilyTests.tests
     Modules.MemoryTests.tests
     Inference.FusionTests.tests
     Onnx.OnnxTests.tests

@@ -31,10 +31,11 @@ module Effort =
 
     let word = "nightly"
 
-    let private nightly = Environment.GetCommandLineArgs() |> Array.contains word
+    /// Whether everything is to be tried.
+    let isNightly = Environment.GetCommandLineArgs() |> Array.contains word
 
     /// Tries of a test that makes `full` of them in a nightly run.
-    let tries full = if nightly then full else full / 10
+    let tries full = if isNightly then full else full / 10
 
 /// The data for tests, which is no part of this repository: `HYBRID_SHARED`, or `shared` beside the checkout.
 [<RequireQualifiedAccess>]

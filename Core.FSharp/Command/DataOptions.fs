@@ -38,7 +38,7 @@ module internal DataOptions =
             match draft.Data.Source with
             | DataSource.Folder _ -> Ok { draft with Data.Size = it }
             | source -> Error $"--image-size is for folders of pictures: {source} has a size of its own")
-        |> Row.byDefault side
+        |> Row.byDefaults [ "the tutorial's networks", string side; "ImageNet's", "the network's own, mostly 224" ]
 
     let ofTraining = data :: parts @ [ imageSize ]
 
@@ -52,7 +52,10 @@ module internal DataOptions =
     let input =
         "--input SHAPE  channels, height and width of one image"
         |> Row.sets Value.shape (fun it draft -> { draft with Input = it })
-        |> Row.byDefault ((string Draft.start.Input).Replace('×', 'x'))
+        |> Row.byDefaults [
+            "the tutorial's networks", (string Draft.start.Input).Replace('×', 'x')
+            "ImageNet's", "the network's own, mostly 3x224x224"
+        ]
 
 [<RequireQualifiedAccess>]
 module internal ModelOptions =
@@ -76,7 +79,7 @@ module internal ModelOptions =
     let models =
         "--models NAMES  networks separated by commas"
         |> Row.sets Value.models (fun it draft -> { draft with Models = it })
-        |> Row.byDefault (String.concat "," (Catalogue.names ()))
+        |> Row.byDefault (String.concat "," Catalogue.tutorial)
         |> Row.owned Owner.Process
 
     let hparam =

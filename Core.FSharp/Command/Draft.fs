@@ -54,7 +54,7 @@ module internal Draft =
         }
         Split = Split.Test
         Network = { Name = ""; Hparams = [||]; Weights = "" }
-        Models = Array.ofList (Catalogue.names ())
+        Models = Array.ofList Catalogue.tutorial
         Input = Shape.Image(3, 32, 32)
         Checkpoint = ""
         Checkpoints = ""

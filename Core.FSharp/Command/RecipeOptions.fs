@@ -20,8 +20,9 @@ module internal RecipeOptions =
         | (DataSource.Cifar10 _ | DataSource.Cifar100 _), Some epochs when epochs < published.Epochs -> short epochs
         | (DataSource.Cifar10 _ | DataSource.Cifar100 _), _ -> published
 
+    /// The networks whose recipes the help tells; those for ImageNet have each their own.
     let private models = [
-        for name in Catalogue.names () do
+        for name in Catalogue.tutorial do
             match Catalogue.find name [] with
             | Ok model -> name, model
             | Error _ -> ()
@@ -125,10 +126,16 @@ module internal RecipeOptions =
     ]
 
     /// The draft that rows start from, with the recipe of a model on some data. Everything not named stays as published.
-    let startOf source model given : Draft =
+    let startOf source (model: Model) given : Draft =
         let length = (Reading.ofRows [ epochs ] given Draft.start).Draft.Training.Epochs
         let named = if GivenOption.has epochs.Name given then Some length else None
-        { Draft.start with Training = start source named model }
+
+        let size =
+            match source, model.Input with
+            | DataSource.Folder _, Shape.Image(_, height, width) -> struct (height, width)
+            | _ -> Draft.start.Data.Size
+
+        { Draft.start with Training = start source named model; Data.Size = size }
 
     /// What is wrong with a recipe as a whole.
     let check recipe = OptimizerOptions.check recipe @ ScheduleOptions.check recipe
@@ -137,6 +144,9 @@ module internal RecipeOptions =
     let private counted epochs =
         match epochs with
         | [ one ] -> $"epoch {one}"
+        | many when many.Length > 5 ->
+            let first = many |> List.truncate 3 |> List.map string |> String.concat ", "
+            $"epochs {first} and {many.Length - 3} more"
         | several -> "epochs " + (several |> List.map string |> String.concat " and ")
 
     /// What the recipe has otherwise than its user may think, in sentences.

@@ -111,6 +111,13 @@ module internal Verbs =
                 ]
                 "Output", MachineOptions.output
             ]
+            Start =
+                fun given ->
+                    let rows = [ ModelOptions.model; ModelOptions.hparam ]
+
+                    match ModelOptions.find [] (Reading.ofRows rows given.Settings Draft.start).Draft.Network with
+                    | Ok model -> { Draft.start with Input = model.Input }
+                    | Error _ -> Draft.start
             Make =
                 fun _ draft ->
                     Request.Summary {

@@ -8,7 +8,9 @@ module Catalogue =
 
     let private gate = obj ()
 
-    let mutable private families = [ GoogleNet.family; ResNet.family; ResNet.preActivationFamily; DenseNet.family ]
+    let private tutorialFamilies = [ GoogleNet.family; ResNet.family; ResNet.preActivationFamily; DenseNet.family ]
+
+    let mutable private families = tutorialFamilies @ TorchvisionResNet.families
 
     let private tryFind (name: string) =
         families
@@ -16,6 +18,9 @@ module Catalogue =
 
     /// All names, those of the zoo first, in the tutorial's order.
     let names () = families |> List.map _.Name
+
+    /// The tutorial's four networks for images of 32×32, in its order: what is compared and measured where nobody says.
+    let tutorial: string list = tutorialFamilies |> List.map _.Name
 
     /// Makes a family known under its name to whoever looks models up by theirs: every verb of the command line, recipes,
     /// checkpoints. Throws `ArgumentException` where the name is taken or no name, where `num_classes` is not among the
@@ -43,5 +48,5 @@ module Catalogue =
     /// is wrong and what is allowed.
     let find (name: string) (overrides: (string * string) list) : Result<Model, string> =
         match tryFind name with
-        | None -> Error(Suggest.unknown "model" (names ()) name)
+        | None -> Error(Suggest.unknownBy Suggest.nearestModels "model" (names ()) name)
         | Some family -> ModelFamily.build family overrides

@@ -79,12 +79,43 @@ module Suggest =
 
         if Seq.isEmpty near then None else Some(near |> Seq.minBy snd |> fst)
 
-    /// "unknown KIND 'given'; did you mean X? allowed: …".
-    let unknown (kind: string) (allowed: string seq) (given: string) =
+    let private plain (word: string) = word.ToLowerInvariant() |> String.filter Char.IsLetterOrDigit
+
+    /// The models that were probably meant. A name that is the beginning of others stands for each of them. Where a size is
+    /// part of a name, more letters make another network: a ResNeXt50 or an xresnet50 is no slip for a ResNet50, so that
+    /// beside hyphens and the like one letter may be wrong or missing.
+    let nearestModels (allowed: string seq) (given: string) : string list =
+        let begun =
+            if given.Length < 4 then
+                []
+            else
+                allowed
+                |> Seq.filter (fun word -> (plain word).StartsWith(plain given, StringComparison.Ordinal))
+                |> List.ofSeq
+
+        let isSized word = digits word <> ""
+
+        match begun with
+        | [] when isSized given ->
+            allowed
+            |> Seq.filter (fun word ->
+                isSized word
+                && given.Length < 100
+                && digits word = digits given
+                && (plain given).Length <= (plain word).Length
+                && distance (plain word) (plain given) <= 1)
+            |> List.ofSeq
+        | [] -> nearest (Seq.filter (isSized >> not) allowed) given |> Option.toList
+        | begun -> begun
+
+    /// "unknown KIND 'given'; did you mean X or Y? allowed: …", by a way to find what may have been meant.
+    let unknownBy (near: string seq -> string -> string list) (kind: string) (allowed: string seq) (given: string) =
         let hint =
-            match nearest allowed given with
-            | Some word -> $"; did you mean {word}?"
-            | None -> ";"
+            match near allowed given with
+            | [] -> ";"
+            | words ->
+                let meant = words |> List.truncate 3 |> String.concat " or "
+                $"; did you mean {meant}?"
 
         let allowed = String.concat ", " allowed
         // It may come from a file.
@@ -92,3 +123,7 @@ module Suggest =
             given[.. min 200 given.Length - 1] |> String.map (fun it -> if Char.IsControl it then '?' else it)
 
         $"unknown {kind} '{given}'{hint} allowed: {allowed}"
+
+    /// "unknown KIND 'given'; did you mean X? allowed: …".
+    let unknown (kind: string) (allowed: string seq) (given: string) =
+        unknownBy (fun allowed given -> nearest allowed given |> Option.toList) kind allowed given

@@ -1,14 +1,34 @@
 namespace Hybrid
 
+/// Mean and standard deviation of each channel, of pixels scaled to 0..1: a network reads `(byte / 255 - mean) / std`.
+type Normalisation = { Mean: float array; Std: float array }
+
+/// How the learning rate of a published training falls.
+[<RequireQualifiedAccess>]
+type Falls =
+    /// After each of these epochs to `gamma` of itself.
+    | After of epochs: int list * gamma: float
+    /// After every so many epochs to `gamma` of itself.
+    | Every of epochs: int * gamma: float
+    /// Along half a cosine to zero.
+    | Cosine
+
 /// How a model's authors trained it, in plain words and numbers; `Recipe.published` makes a recipe of it.
 type Published = {
     /// One of `Recipe.optimizers`.
     Optimizer: string
+    /// What is set otherwise than that optimiser has it, by the names of its options, such as `weight-decay`.
+    Settings: (string * float) list
     LearningRate: float
+    BatchSize: int
     Epochs: int
-    /// Epochs after which the rate falls, each time to `Gamma` of itself.
-    Milestones: int list
-    Gamma: float
+    /// Epochs in which the rate climbs first.
+    WarmUp: int
+    Falls: Falls
+    /// Share of each label spread over all classes.
+    LabelSmoothing: float
+    /// Decay of a moving average of the weights, where one is kept.
+    Average: float option
 }
 
 /// A named network that can be built, described and stored.
@@ -19,6 +39,10 @@ type Model = {
     Classes: int
     Net: Net
     Initialisation: Initialisation
+    /// Shape of the images that it was made for. It may work on others.
+    Input: Shape
+    /// What the published weights' pixels were normalised by, where that is no matter of the data.
+    Normalisation: Normalisation option
     Published: Published
 }
 
@@ -125,8 +149,11 @@ module HparamSpec =
                 | None -> Error(Suggest.unknown name allowed given)
     }
 
-    /// How many classes the network tells apart: 10 where nobody says.
-    let classes = int "num_classes" 10 Limits.classes
+    /// How many classes the network tells apart: so many where nobody says.
+    let classesOf usual = int "num_classes" usual Limits.classes
+
+    /// The same: 10 where nobody says.
+    let classes = classesOf 10
 
     /// The activation, by the tutorial's names: ReLU where nobody says.
     let activation = word "act_fn_name" "relu" (List.map fst Activations.named)
@@ -137,14 +164,21 @@ module ModelFamily =
     /// The tutorial's training of the residual networks.
     let tutorialSgd = {
         Optimizer = "sgd"
+        Settings = []
         LearningRate = 0.1
+        BatchSize = 128
         Epochs = 180
-        Milestones = [ 100; 150 ]
-        Gamma = 0.1
+        WarmUp = 0
+        Falls = Falls.After([ 100; 150 ], 0.1)
+        LabelSmoothing = 0.0
+        Average = None
     }
 
     /// The tutorial's training of the other networks, by AdamW (there called Adam).
     let tutorialAdam = { tutorialSgd with Optimizer = "adamw"; LearningRate = 1e-3 }
+
+    /// Shape of the tutorial's images, CIFAR's.
+    let tutorialInput = Shape.Image(3, 32, 32)
 
     /// The activation that the hyperparameters name.
     let activation (values: Hparams) =
@@ -195,5 +229,7 @@ module Model =
         Classes = classes
         Net = net
         Initialisation = Initialisation.PyTorch
+        Input = ModelFamily.tutorialInput
+        Normalisation = None
         Published = ModelFamily.tutorialAdam
     }

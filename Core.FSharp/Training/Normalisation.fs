@@ -3,10 +3,8 @@ namespace Hybrid
 open System
 open TorchSharp
 
-/// Mean and standard deviation of each channel, of pixels scaled to 0..1: a network reads `(byte / 255 - mean) / std`.
-type Normalisation = { Mean: float array; Std: float array }
-
-[<RequireQualifiedAccess>]
+/// What a network reads of pixels.
+[<RequireQualifiedAccess; CompilationRepresentation(CompilationRepresentationFlags.ModuleSuffix)>]
 module Normalisation =
 
     /// Images to look at in one go: bounds the memory for the wide numbers.

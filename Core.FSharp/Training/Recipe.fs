@@ -78,14 +78,36 @@ module Recipe =
         LogEvery = 50
     }
 
+    /// An optimiser with some of its settings changed, by the names of its options.
+    let private withSetting optimizer (name, value) =
+        match optimizer, name with
+        | Optimizer.Sgd p, "momentum" -> Optimizer.Sgd { p with Momentum = value }
+        | Optimizer.Sgd p, "weight-decay" -> Optimizer.Sgd { p with WeightDecay = value }
+        | Optimizer.Adam p, "weight-decay" -> Optimizer.Adam { p with WeightDecay = value }
+        | Optimizer.RmsProp p, "momentum" -> Optimizer.RmsProp { p with Momentum = value }
+        | Optimizer.RmsProp p, "weight-decay" -> Optimizer.RmsProp { p with WeightDecay = value }
+        | Optimizer.RmsProp p, "alpha" -> Optimizer.RmsProp { p with Alpha = value }
+        | Optimizer.RmsProp p, "eps" -> Optimizer.RmsProp { p with Epsilon = value }
+        | optimizer, _ -> invalidOp $"{Optimizer.name optimizer} has no {name} that a model could be published with"
+
+    let private schedule (words: Published) =
+        let main =
+            match words.Falls with
+            | Falls.After(epochs, gamma) -> Schedule.Milestones(epochs, gamma)
+            | Falls.Every(epochs, gamma) ->
+                Schedule.Milestones([ words.WarmUp + epochs .. epochs .. words.Epochs - 1 ], gamma)
+            | Falls.Cosine -> Schedule.Cosine 0.0
+
+        if words.WarmUp = 0 then main else Schedule.WarmUp(words.WarmUp, 0.01, main)
+
     /// The recipe that a model's authors published. Throws `InvalidOperationException` where the model names an optimiser
-    /// that is none of `optimizers`.
+    /// that is none of `optimizers`, or a setting that this one does not have.
     let published (model: Model) : Recipe =
         let words = model.Published
 
         let optimizer =
             match List.tryFind (fun (name, _) -> name = words.Optimizer) optimizers with
-            | Some(_, (optimizer, _)) -> optimizer
+            | Some(_, (optimizer, _)) -> List.fold withSetting optimizer words.Settings
             | None ->
                 let problem = Suggest.unknown "optimiser" (List.map fst optimizers) words.Optimizer
                 invalidOp $"{model.Name} is published with an {problem}"
@@ -93,9 +115,12 @@ module Recipe =
         {
             plain with
                 Epochs = words.Epochs
+                BatchSize = words.BatchSize
                 Optimizer = optimizer
                 LearningRate = words.LearningRate
-                Schedule = Schedule.Milestones(words.Milestones, words.Gamma)
+                Schedule = schedule words
+                Objective = Objective.CrossEntropy words.LabelSmoothing
+                Average = words.Average
                 Augment = Augment.tutorial
         }
 
@@ -137,12 +162,19 @@ module Recipe =
     /// The learning rate of a step, counted from 0 over a run of whole epochs of so many steps.
     let rate (recipe: Recipe) stepsPerEpoch step = rateAt recipe stepsPerEpoch 0L step
 
-    /// The published recipe cut down to a few minutes, with its two milestones at the same places in the run.
+    /// The published recipe cut down to a few minutes: the rate falls twice, at the places of the tutorial's milestones.
+    /// What was published with larger batches has those of `plain` and as much smaller a rate (Goyal et al., "Accurate,
+    /// Large Minibatch SGD", 2017), and no average, which a short run would spend on forgetting the first weights.
     let short epochs (model: Model) =
         let at share = max 1 (int (round (share * float epochs)))
+        let whole = published model
+        let size = min whole.BatchSize plain.BatchSize
 
         {
-            published model with
+            whole with
                 Epochs = epochs
+                BatchSize = size
+                LearningRate = whole.LearningRate * float size / float whole.BatchSize
                 Schedule = Schedule.Milestones([ at 0.6; at 0.85 ], 0.1)
+                Average = None
         }

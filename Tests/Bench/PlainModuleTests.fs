@@ -8,7 +8,7 @@ open Hybrid.Tests.Modules.Reference
 
 let tests =
     testList "plain module" [
-        for name in Catalogue.names () do
+        for name in Catalogue.tutorial do
             testCase $"{name} is the network of the plan"
             <| fun () ->
                 use _ = torch.NewDisposeScope()

@@ -16,7 +16,7 @@ let private wrong = [
     "negative rate", [ "train"; "--lr"; "-1" ], 2, [ "--lr"; "-1" ]
     "no number", [ "train"; "--lr"; "fast" ], 2, [ "--lr"; "fast" ]
     "decimal comma", [ "train"; "--lr"; "0,1" ], 2, [ "--lr"; "0,1"; "0.1" ]
-    "another model's number", [ "train"; "--model"; "resnet50" ], 2, [ "'resnet50'"; "allowed: GoogleNet" ]
+    "another model's number", [ "train"; "--model"; "resnet51" ], 2, [ "'resnet51'; allowed: GoogleNet" ]
     "an escape in a name",
     [ "test"; "--checkpoint"; "a\u001b]0;owned\u0007b\nhybrid: forged" ],
     2,

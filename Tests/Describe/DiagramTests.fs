@@ -5,6 +5,7 @@ open System.Xml.Linq
 open Expecto
 open Hybrid
 open Hybrid.Combinators
+open Hybrid.Tests.Networks
 open Hybrid.Tests.Networks.Nets
 
 let private drawn plan = XDocument.Parse(Diagram.ofPlan plan)
@@ -82,7 +83,17 @@ let private zoo name =
 
 let tests =
     testList "diagram" [
-        for name in Catalogue.names () do
+        for name, overrides, input in Zoo.members do
+            test $"{name} in a small form: every layer and join is in it, apart from the others" {
+                let model = Catalogue.find name overrides |> Result.defaultWith failtest
+                let plan = planOf input model.Net
+                let svg = drawn plan
+                tells svg plan
+                inside svg
+                apart svg
+            }
+
+        for name in Catalogue.tutorial do
             test $"{name}: every layer and join is in it, apart from the others" {
                 let plan = zoo name
                 let svg = drawn plan

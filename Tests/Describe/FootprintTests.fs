@@ -44,7 +44,7 @@ let tests =
         }
 
         test "evaluation takes less than training" {
-            for name in Catalogue.names () do
+            for name in Catalogue.tutorial do
                 let plan = published name
                 let training, inference = Footprint.training float32 plan, Footprint.inference float32 plan
                 Expect.isLessThan inference.Image training.Image name

@@ -4,6 +4,7 @@ open Expecto
 open TorchSharp
 open Hybrid
 open Hybrid.Combinators
+open Hybrid.Tests.Networks
 open Hybrid.Tests.Networks.Nets
 open Hybrid.Tests.Modules.Reference
 open Hybrid.Tests.Modules
@@ -222,6 +223,16 @@ let tests =
             test $"{name}, float32" {
                 let plan = planOf (Shape.Image(3, 32, 32)) (model name).Net
                 let seeds = Seq.init 10 (fun seed -> differences seed torch.ScalarType.Float32 1e-4 4 plan)
+                Expect.exists seeds List.isEmpty "weights with which nothing differs"
+            }
+
+        for name, overrides, image in Zoo.members do
+            test $"{name} in a small form, float32" {
+                let model = Catalogue.find name overrides |> Result.defaultWith failtest
+
+                let seeds =
+                    Seq.init 10 (fun seed -> differences seed torch.ScalarType.Float32 1e-4 4 (planOf image model.Net))
+
                 Expect.exists seeds List.isEmpty "weights with which nothing differs"
             }
 

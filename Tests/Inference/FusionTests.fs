@@ -10,6 +10,7 @@ open Hybrid
 open Hybrid.Combinators
 open Hybrid.Host.Checkpoints
 open Hybrid.Tests.Checkpoints.Handmade
+open Hybrid.Tests.Networks
 open Hybrid.Tests.Networks.Nets
 open Hybrid.Tests.Modules.Reference
 
@@ -100,13 +101,19 @@ let tests =
                 agree 1e-5 Placement.cpu 1 plan
                 agree 5e-2 bfloat16 2 plan
 
-        for name in Catalogue.names () do
+        for name in Catalogue.tutorial do
             testCase name
             <| fun () ->
                 let model = Catalogue.find name [] |> Result.defaultWith failtest
                 agree 1e-4 Placement.cpu 3 (planOf (Shape.Image(3, 32, 32)) model.Net)
 
-        for name in Catalogue.names () do
+        for name, overrides, input in Zoo.members do
+            testCase $"{name} in a small form"
+            <| fun () ->
+                let model = Catalogue.find name overrides |> Result.defaultWith failtest
+                agree 1e-4 Placement.cpu 3 (planOf input model.Net)
+
+        for name in Catalogue.tutorial do
             testCase $"{name} with its published weights"
             <| fun () ->
                 use _ = torch.NewDisposeScope()

@@ -30,7 +30,7 @@ let private placements = [
 
 let tests =
     testList "first weights" [
-        for name in Catalogue.names () do
+        for name in Catalogue.tutorial do
             testCase $"{name}: seed 42 gives PyTorch's weights bit for bit, in every precision and layout"
             <| fun () ->
                 let reference = CheckpointFile.Read(shared $"golden/trajectories/{name}.init.pt")

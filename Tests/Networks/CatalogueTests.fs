@@ -17,6 +17,20 @@ let private find name overrides =
 
 let private published = [ "GoogleNet", 260_650L; "ResNet", 272_378L; "ResNetPreAct", 272_250L; "DenseNet", 239_146L ]
 
+/// As torchvision and timm publish them, for 1,000 classes.
+let private counts = [
+    "resnet18", 11_689_512L
+    "resnet34", 21_797_672L
+    "resnet50", 25_557_032L
+    "resnet101", 44_549_160L
+    "resnet152", 60_192_808L
+    "resnext50_32x4d", 25_028_904L
+    "resnext101_32x8d", 88_791_336L
+    "resnext101_64x4d", 83_455_272L
+    "wide_resnet50_2", 68_883_240L
+    "wide_resnet101_2", 126_886_696L
+]
+
 let private refused name model overrides expected =
     testCase name
     <| fun () -> Expect.equal (Catalogue.find model overrides |> Result.map _.Name) (Error expected) "the message"
@@ -63,7 +77,7 @@ let private overrides model =
 let private models =
     Arb.fromGen (
         gen {
-            let! model = Gen.elements (List.take 4 (Catalogue.names ()))
+            let! model = Gen.elements (Catalogue.tutorial)
             let! overrides = overrides model
             return model, overrides
         }
@@ -83,7 +97,7 @@ let tests =
                 Expect.equal keys expected "keys"
 
         testCase "the four networks, in the tutorial's order"
-        <| fun () -> Expect.equal (List.take 4 (Catalogue.names ())) (List.map fst published) "names"
+        <| fun () -> Expect.equal (Catalogue.tutorial) (List.map fst published) "names"
 
         testCase "case does not count"
         <| fun () ->
@@ -100,7 +114,7 @@ let tests =
             let shown name = (find name []).Hparams |> List.map (fun (key, value) -> key, string value)
 
             Expect.equal
-                (List.map shown (List.take 4 (Catalogue.names ())))
+                (List.map shown (Catalogue.tutorial))
                 [
                     [ "num_classes", "10"; "act_fn_name", "relu" ]
                     [
@@ -141,16 +155,55 @@ let tests =
             let model = find name overrides
             Expect.equal (planOf image model.Net).Out (Shape.Features model.Classes) "output")
 
-        refused
-            "an unknown model"
-            "RestNet"
-            []
-            "unknown model 'RestNet'; did you mean ResNet? allowed: GoogleNet, ResNet, ResNetPreAct, DenseNet"
-        refused
-            "nothing like a model"
-            "VGG"
-            []
-            "unknown model 'VGG'; allowed: GoogleNet, ResNet, ResNetPreAct, DenseNet"
+        // Where a size is part of a name, another letter is another network.
+        for given, meant in
+            [
+                "RestNet", [ "ResNet" ]
+                "VGG", []
+                "resnet51", []
+                "resnet_50", [ "resnet50" ]
+                "ResNet-50", [ "resnet50" ]
+                "resmet50", [ "resnet50" ]
+                "rsnet50", [ "resnet50" ]
+                "xresnet50", []
+                "resnest50", []
+                "seresnet50", []
+                "resnet50d", []
+                "resnext50", [ "resnext50_32x4d" ]
+                "resnext101", [ "resnext101_32x8d"; "resnext101_64x4d" ]
+                "wide-resnet50", [ "wide_resnet50_2" ]
+            ] do
+            testCase $"what may be meant by {given}"
+            <| fun () ->
+                let hint =
+                    if meant.IsEmpty then
+                        ";"
+                    else
+                        "; did you mean " + String.concat " or " meant + "?"
+
+                let all = String.concat ", " (Catalogue.names ())
+
+                Expect.equal
+                    (Catalogue.find given [] |> Result.map _.Name)
+                    (Error $"unknown model '{given}'{hint} allowed: {all}")
+                    "the message"
+
+        for name, parameters in counts do
+            testCase $"{name} has as many parameters as are published"
+            <| fun () ->
+                let model = find name []
+                Expect.equal (Plan.parameterCount (planOf model.Input model.Net)) parameters "parameters"
+                Expect.equal model.Name name "its name"
+                Expect.equal model.Classes 1000 "classes"
+                let few = find name [ "num_classes", "7" ]
+                Expect.equal (planOf few.Input few.Net).Out (Shape.Features 7) "outputs"
+
+        testCase "every model works at its own input, and its recipe is one"
+        <| fun () ->
+            for name in Catalogue.names () do
+                let model = find name []
+                Expect.equal (planOf model.Input model.Net).Out (Shape.Features model.Classes) name
+                Expect.isGreaterThan (Recipe.published model).LearningRate 0.0 name
         refused
             "an unknown hyperparameter"
             "ResNet"

@@ -47,7 +47,7 @@ let tests =
                 | Ok model ->
                     let text = StoredNet.write model.Net
                     Expect.equal (StoredNet.read text) (Ok model.Net) model.Name
-                    Expect.isLessThan text.Length 20_000 "characters"
+                    Expect.isLessThan text.Length 100_000 "characters"
 
         testCase "what it looks like"
         <| fun () ->

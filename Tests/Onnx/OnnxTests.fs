@@ -7,6 +7,7 @@ open FsCheck.FSharp
 open TorchSharp
 open Hybrid
 open Hybrid.Combinators
+open Hybrid.Tests.Networks
 open Hybrid.Tests.Networks.Nets
 open Hybrid.Tests.Modules.Reference
 open Hybrid.Tests.Modules.Built
@@ -90,7 +91,7 @@ let private norms = [
 
 let private operators (graph: OnnxGraph) = graph.Nodes |> List.countBy _.Op |> Map
 
-let private zoo = [ for name in Catalogue.names () -> name, Catalogue.find name [] |> Result.defaultWith failtest ]
+let private zoo = [ for name in Catalogue.tutorial -> name, Catalogue.find name [] |> Result.defaultWith failtest ]
 
 let private side kernel stride padding ceiling length = int (Shape.slide ceiling (int64 kernel) stride padding length)
 
@@ -117,6 +118,14 @@ let tests =
                     for optimised in [ false; true ] do
                         let batches = if optimised then [ 1; 2; 3; 7; 17; 128 ] else [ 1; 7 ]
                         agrees 1e-5 options optimised network batches
+
+        for name, overrides, input in Zoo.members do
+            testCase $"{name} in a small form"
+            <| fun () ->
+                let model = Catalogue.find name overrides |> Result.defaultWith failtest
+                use network = built 3 (planOf input model.Net)
+                agrees 1e-5 Onnx.usual false network [ 1 ]
+                agrees 1e-5 folds true network [ 2 ]
 
         propertyOf
             60

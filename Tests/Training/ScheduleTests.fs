@@ -150,7 +150,7 @@ let tests =
                             let rate = Schedule.rate schedule 0.1 { Step = step; StepsPerEpoch = 3; Steps = steps }
                             Expect.isTrue (rate > 0.0 && rate <= 0.1 + 1e-12) $"{schedule}, {step} of {steps}: {rate}"
 
-        for name in Catalogue.names () do
+        for name in Catalogue.tutorial do
             testCase $"{name}: the rates of the reference run, to the last bit"
             <| fun () ->
                 let reference = JsonNode.Parse(File.ReadAllText(shared $"golden/trajectories/{name}.json"))

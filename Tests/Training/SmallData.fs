@@ -57,6 +57,8 @@ let tiny: Model = {
             "net"
             (sequential [ conv 4; batchNorm; relu; residual (name "body" (conv 4)); globalAvgPool; flatten; linear 10 ])
     Initialisation = Initialisation.KaimingNormal(Fan.Out, Activation.Relu)
+    Input = Shape.Image(3, 8, 8)
+    Normalisation = None
     Published = ModelFamily.tutorialAdam
 }
 

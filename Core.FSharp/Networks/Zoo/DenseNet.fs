@@ -54,6 +54,8 @@ module DenseNet =
                     Classes = classes
                     Net = net classes (values.Ints "num_layers") bottleneck growth act
                     Initialisation = Initialisation.KaimingNormal(Fan.In, act)
+                    Input = ModelFamily.tutorialInput
+                    Normalisation = None
                     Published = ModelFamily.tutorialAdam
                 }
     }

@@ -53,6 +53,8 @@ module GoogleNet =
                     Classes = classes
                     Net = net classes act
                     Initialisation = Initialisation.KaimingNormal(Fan.In, act)
+                    Input = ModelFamily.tutorialInput
+                    Normalisation = None
                     Published = ModelFamily.tutorialAdam
                 }
     }

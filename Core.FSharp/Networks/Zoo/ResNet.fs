@@ -42,6 +42,8 @@ module ResNet =
                 Classes = classes
                 Net = net classes counts channels act block
                 Initialisation = Initialisation.KaimingNormal(Fan.Out, act)
+                Input = ModelFamily.tutorialInput
+                Normalisation = None
                 Published = ModelFamily.tutorialSgd
             }
         else

@@ -1,0 +1,18 @@
+/// One member of each family for ImageNet in a form that takes a second and not a minute: all that is in the family is in
+/// it, on small images and with few blocks. What must hold of every network is tested on these; whole networks are
+/// compared with their published numbers once, in `FamilyTests`.
+module Hybrid.Tests.Networks.Zoo
+
+open Hybrid
+
+let private image = Shape.Image(3, 64, 64)
+
+let private classes = "num_classes", "10"
+
+/// Name, hyperparameters and input.
+let members = [
+    "resnet18", [ classes; "layers", "1,2" ], image
+    "resnet50", [ classes; "layers", "1,2" ], image
+    "resnext50_32x4d", [ classes; "layers", "1,1"; "groups", "4" ], image
+    "wide_resnet50_2", [ classes; "layers", "1,1" ], image
+]
