@@ -67,15 +67,17 @@ module Fusion =
         | None -> script.Let $"torch.clamp_min{inPlace}({x.Text}, {bound clamp.Low})"
         | Some high -> script.Let $"torch.clamp{inPlace}({x.Text}, {bound clamp.Low}, {bound high})"
 
-    /// A part that puts new channels in front of its input, which the new ones' first step reads in any strides.
+    /// A part that puts new channels in front of its input, or behind it, which the new ones' first step reads in any
+    /// strides: what makes them, and whether they come first.
     let private (|Growing|_|) script plan =
         match plan with
-        | Fork(Join.Concat, [ NormRelu(_, Conv(Clampable script, _) :: _) as body; [] ]) -> Some body
+        | Fork(Join.Concat, [ NormRelu(_, Conv(Clampable script, _) :: _) as body; [] ]) -> Some(body, true)
+        | Fork(Join.Concat, [ []; NormRelu(_, Conv(Clampable script, _) :: _) as body ]) -> Some(body, false)
         | _ -> None
 
-    let private grows script plan =
+    let private grows script first plan =
         match plan with
-        | Growing script _ -> true
+        | Growing script (_, itsFirst) -> itsFirst = first
         | _ -> false
 
     let rec private emit (script: FusedScript) (weights: Weights) (plans: Plan list) (x: Name) : Name =
@@ -97,9 +99,9 @@ module Fusion =
             let activation, rest = takeActivation rest
             emit rest (norm script weights layer activation x)
         | Layer layer :: rest -> emit rest (plain script weights layer x)
-        | Growing script _ :: _ ->
-            let block = plans |> List.takeWhile (grows script)
-            emit (List.skip block.Length plans) (grow script weights block x)
+        | Growing script (_, first) :: _ ->
+            let block = plans |> List.takeWhile (grows script first)
+            emit (List.skip block.Length plans) (grow script weights first block x)
         | Fork(Join.Concat, branches) :: rest ->
             let outs = branches |> List.map (fun branch -> emit branch { x with Owned = false })
             let list = outs |> List.map _.Text |> String.concat ", "
@@ -113,9 +115,9 @@ module Fusion =
             emit rest (sum script weights branches activation x)
         | plan :: rest -> emit (Plan.sequence plan @ rest) x
 
-    /// A dense block: one buffer for the input and all new channels, which are put in front of it one after the
-    /// other; nothing that is there already is copied again.
-    and private grow script weights (block: Plan list) x =
+    /// A dense block: one buffer for the input and all new channels, which are put in front of it (`first`) or behind it one
+    /// after the other; nothing that is there already is copied again.
+    and private grow script weights first (block: Plan list) x =
         let height, width =
             match block.Head.Out with
             | Shape.Image(_, height, width) -> height, width
@@ -127,20 +129,22 @@ module Fusion =
             script.Let $"torch.new_empty({x.Text}, [torch.size({x.Text}, 0), {height}, {width}, {total}])"
             |> fun dense -> script.Let $"torch.permute({dense.Text}, [0, 3, 1, 2])"
 
-        let slice first count = script.Let $"torch.narrow({buffer.Text}, 1, {first}, {count})"
+        let slice start count = script.Let $"torch.narrow({buffer.Text}, 1, {start}, {count})"
 
-        let put first count (y: Name) = script.Do $"torch.copy_({(slice first count).Text}, {y.Text}, False)"
+        let put start count (y: Name) = script.Do $"torch.copy_({(slice start count).Text}, {y.Text}, False)"
 
         for index, plan in List.indexed block do
             match plan with
-            | Growing script body ->
+            | Growing script (body, _) ->
                 let before, after = Shape.channels plan.In, Shape.channels plan.Out
+                let start = if first then total - before else 0
 
                 if index = 0 then
-                    put (total - before) before x
+                    put start before x
 
-                let seen = { slice (total - before) before with Owned = false }
-                emit script weights body seen |> put (total - after) (after - before)
+                let seen = { slice start before with Owned = false }
+
+                emit script weights body seen |> put (if first then total - after else before) (after - before)
             | _ -> ()
 
         buffer

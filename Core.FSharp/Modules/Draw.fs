@@ -30,23 +30,88 @@ module Draw =
             | FirstDraw.Constant value -> fill weights[spec.Key] _.fill_(scalar value)
             | FirstDraw.Uniform bound -> fill weights[spec.Key] _.uniform_(-bound, bound, generator)
 
-    let private kaiming fan activation (generator: torch.Generator) (weights: Weights) (layer: LayerPlan) =
-        match (Layers.facts layer.Layer).Kind, layer.Tensors with
-        | LayerKind.Convolution, spec :: _ ->
-            let fan =
-                match fan with
-                | Fan.In -> fanIn spec.Dims
-                | Fan.Out -> fanOut spec.Dims
+    /// Share of a normal distribution of deviation 1 below a number.
+    let private below (number: float) =
+        use _ = torch.NewDisposeScope()
+        let number = torch.tensor (number / sqrt 2.0, dtype = System.Nullable torch.ScalarType.Float64)
+        (1.0 + number.erf().item<float>()) / 2.0
 
-            fill weights[spec.Key] _.normal_(0.0, Initialisation.kaimingStd activation fan, generator)
+    /// Where truncated normal distributions end.
+    let private furthest = 2.0
+
+    /// In PyTorch's order of operations, since the last bit counts.
+    let private truncated std (generator: torch.Generator) (target: Tensor) =
+        let low, high = 2.0 * below (-furthest / std) - 1.0, 2.0 * below (furthest / std) - 1.0
+
+        target
+            .uniform_(low, high, generator)
+            .erfinv_()
+            .mul_(scalar (std * sqrt 2.0))
+            .add_(scalar 0.0)
+            .clamp_(scalar -furthest, scalar furthest)
+
+    let private redraw how (generator: torch.Generator) (layer: Layer) (dims: int list) : (Tensor -> Tensor) option =
+        let normal std = Some(fun (target: Tensor) -> target.normal_ (0.0, std, generator))
+        let outs = List.head dims
+
+        match how, layer with
+        | Redraw.Kept, _ -> None
+        | Redraw.Normal std, _ -> normal std
+        | Redraw.Kaiming(Fan.In, activation), _ -> normal (Initialisation.kaimingStd activation (fanIn dims))
+        | Redraw.KaimingOfGroup activation, Layer.Conv2d conv ->
+            normal (Initialisation.kaimingStd activation (fanOut dims / conv.Groups))
+        | (Redraw.Kaiming(Fan.Out, activation) | Redraw.KaimingOfGroup activation), _ ->
+            normal (Initialisation.kaimingStd activation (fanOut dims))
+        | Redraw.TruncatedNormal std, _ -> Some(truncated std generator)
+        | Redraw.UniformByOutputs, _ ->
+            let bound = 1.0 / sqrt (float outs)
+            Some(fun target -> target.uniform_ (-bound, bound, generator))
+
+    /// The weight of a layer at a path once more, and its bias.
+    let private again (redraws: Redraws) generator (weights: Weights) (path: string, layer: LayerPlan) =
+        let redrawn usual =
+            let how =
+                redraws.Others
+                |> List.tryFind (fun (segments, _) -> Initialisation.isAt segments path)
+                |> Option.map snd
+                |> Option.defaultValue usual
+
+            for spec in layer.Tensors do
+                match spec.Role with
+                | Role.Weight -> redraw how generator layer.Layer spec.Dims |> Option.iter (fill weights[spec.Key])
+                | Role.Bias when redraws.ZeroBiases -> fill weights[spec.Key] _.zero_()
+                | _ -> ()
+
+        match (Layers.facts layer.Layer).Kind with
+        | LayerKind.Convolution -> redrawn redraws.Convolutions
+        | LayerKind.Linear -> redrawn redraws.Linear
         | _ -> ()
+
+    let private zero (weights: Weights) (layer: LayerPlan) =
+        for spec in layer.Tensors do
+            if spec.Role = Role.Weight then
+                fill weights[spec.Key] _.zero_()
 
     /// Draws every parameter anew; running statistics stay as they are.
     let initialise initialisation generator (weights: Weights) =
-        let layers = Plan.layers weights.Plan |> List.map snd
-        layers |> List.iter (construct generator weights)
+        let layers = [ for plan, layer in Plan.layers weights.Plan -> plan.Path, layer ]
+        layers |> List.iter (snd >> construct generator weights)
+
+        let redrawn (redraws: Redraws) =
+            layers |> List.iter (again redraws generator weights)
+
+            for path, layer in layers do
+                if redraws.Zeroed |> List.exists (fun segments -> Initialisation.isAt segments path) then
+                    zero weights layer
 
         match initialisation with
         | Initialisation.PyTorch -> ()
         | Initialisation.KaimingNormal(fan, activation) ->
-            layers |> List.iter (kaiming fan activation generator weights)
+            redrawn {
+                Convolutions = Redraw.Kaiming(fan, activation)
+                Linear = Redraw.Kept
+                ZeroBiases = false
+                Others = []
+                Zeroed = []
+            }
+        | Initialisation.Redrawn redraws -> redrawn redraws

@@ -10,7 +10,8 @@ module Catalogue =
 
     let private tutorialFamilies = [ GoogleNet.family; ResNet.family; ResNet.preActivationFamily; DenseNet.family ]
 
-    let mutable private families = tutorialFamilies @ TorchvisionResNet.families
+    let mutable private families =
+        tutorialFamilies @ TorchvisionResNet.families @ TorchvisionDenseNet.families
 
     let private tryFind (name: string) =
         families

@@ -11,17 +11,52 @@ module StoredModel =
 
     let private fans = [ "fan_in", Fan.In; "fan_out", Fan.Out ]
 
-    let private initialisation it : JsonNode =
+    let private named (name: string) (fields: (string * JsonNode) list) =
         let result = JsonObject()
+        result.Add("name", name)
 
-        match it with
-        | Initialisation.PyTorch -> result.Add("name", "pytorch")
-        | Initialisation.KaimingNormal(fan, activation) ->
-            result.Add("name", "kaiming_normal")
-            result.Add("mode", JsonValue.Create(fans |> List.find (fun (_, it) -> it = fan) |> fst))
-            result.Add("nonlinearity", JsonValue.Create(Activations.name activation))
+        for key, value in fields do
+            result.Add(key, value)
 
         result
+
+    let private number (value: float) : JsonNode = JsonValue.Create value
+
+    let private word (text: string) : JsonNode = JsonValue.Create text
+
+    let private nonlinearity activation = "nonlinearity", word (Activations.name activation)
+
+    let private kaiming fan activation = [
+        "mode", word (fans |> List.find (fun (_, it) -> it = fan) |> fst)
+        nonlinearity activation
+    ]
+
+    let private redraw it : JsonNode =
+        match it with
+        | Redraw.Kept -> named "kept" []
+        | Redraw.Normal std -> named "normal" [ "std", number std ]
+        | Redraw.Kaiming(fan, activation) -> named "kaiming_normal" (kaiming fan activation)
+        | Redraw.KaimingOfGroup activation -> named "kaiming_normal_of_group" [ nonlinearity activation ]
+        | Redraw.TruncatedNormal std -> named "truncated_normal" [ "std", number std ]
+        | Redraw.UniformByOutputs -> named "uniform_by_outputs" []
+
+    let private initialisation it : JsonNode =
+        match it with
+        | Initialisation.PyTorch -> named "pytorch" []
+        | Initialisation.KaimingNormal(fan, activation) -> named "kaiming_normal" (kaiming fan activation)
+        | Initialisation.Redrawn it ->
+            let others = JsonObject()
+
+            for segments, how in it.Others do
+                others.Add(segments, redraw how)
+
+            named "redrawn" [
+                "convolutions", redraw it.Convolutions
+                "linear", redraw it.Linear
+                "zero_biases", JsonValue.Create it.ZeroBiases
+                "others", others
+                "zeroed", JsonArray [| for segments in it.Zeroed -> word segments |]
+            ]
 
     /// One line of JSON: the network with its number of classes and its first draws. Throws `InvalidOperationException`
     /// where it is nested too deeply to be read again.
@@ -47,15 +82,80 @@ module StoredModel =
         | Some(_, meaning) -> Ok meaning
         | None -> Error $"its network: {Suggest.unknown what (List.map fst allowed) given}"
 
+    let private toKaiming (fields: JsonObject) =
+        match oneOf "mode" fans fields["mode"], oneOf "nonlinearity" Activations.named fields["nonlinearity"] with
+        | Ok fan, Ok activation -> Ok(fan, activation)
+        | Error problem, _
+        | _, Error problem -> Error problem
+
+    let private toStd (fields: JsonObject) =
+        match fields["std"] with
+        | :? JsonValue as value ->
+            match value.TryGetValue<float>() with
+            | true, std when std > 0.0 && Double.IsFinite std -> Ok std
+            | _ -> Error $"its network: std is {value.ToJsonString()}, expected a number above 0"
+        | _ -> Error "its network: the std of its first weights is missing"
+
+    let private toRedraw (node: JsonNode | null) =
+        match node with
+        | :? JsonObject as fields ->
+            match text fields["name"] with
+            | "kept" -> Ok Redraw.Kept
+            | "normal" -> toStd fields |> Result.map Redraw.Normal
+            | "kaiming_normal" -> toKaiming fields |> Result.map Redraw.Kaiming
+            | "kaiming_normal_of_group" ->
+                oneOf "nonlinearity" Activations.named fields["nonlinearity"] |> Result.map Redraw.KaimingOfGroup
+            | "truncated_normal" -> toStd fields |> Result.map Redraw.TruncatedNormal
+            | "uniform_by_outputs" -> Ok Redraw.UniformByOutputs
+            | _ ->
+                Error
+                    "its network: unknown draw of its first weights; allowed: kept, normal, kaiming_normal, kaiming_normal_of_group, truncated_normal, uniform_by_outputs"
+        | _ -> Error "its network: a draw of its first weights is missing"
+
+    /// All of them, or the first mistake.
+    let private all (results: Result<'a, string> list) : Result<'a list, string> =
+        (results, Ok [])
+        ||> List.foldBack (fun one rest -> Result.bind (fun one -> Result.map (fun rest -> one :: rest) rest) one)
+
+    let private toRedrawn (fields: JsonObject) =
+        let others =
+            match fields["others"] with
+            | :? JsonObject as others ->
+                all [ for other in others -> toRedraw other.Value |> Result.map (fun how -> other.Key, how) ]
+            | _ -> Error "its network: the others of its first weights are missing"
+
+        let zeroed, zeroBiases =
+            match fields["zeroed"], fields["zero_biases"] with
+            | (:? JsonArray as zeroed), (:? JsonValue as biases) ->
+                [ for segments in zeroed -> text segments ],
+                (match biases.TryGetValue<bool>() with
+                 | true, on -> Ok on
+                 | _ -> Error "its network: zero_biases is neither true nor false")
+            | _ -> [], Error "its network: zeroed or zero_biases of its first weights are missing"
+
+        match toRedraw fields["convolutions"], toRedraw fields["linear"], others, zeroBiases with
+        | Ok convolutions, Ok linear, Ok others, Ok zeroBiases ->
+            Ok(
+                Initialisation.Redrawn {
+                    Convolutions = convolutions
+                    Linear = linear
+                    ZeroBiases = zeroBiases
+                    Others = others
+                    Zeroed = zeroed
+                }
+            )
+        | Error problem, _, _, _
+        | _, Error problem, _, _
+        | _, _, Error problem, _
+        | _, _, _, Error problem -> Error problem
+
     let private toInitialisation (node: JsonNode | null) =
         match node with
         | :? JsonObject as fields when text fields["name"] = "pytorch" -> Ok Initialisation.PyTorch
         | :? JsonObject as fields when text fields["name"] = "kaiming_normal" ->
-            match oneOf "mode" fans fields["mode"], oneOf "nonlinearity" Activations.named fields["nonlinearity"] with
-            | Ok fan, Ok activation -> Ok(Initialisation.KaimingNormal(fan, activation))
-            | Error problem, _
-            | _, Error problem -> Error problem
-        | _ -> Error "its network: unknown initialisation; allowed: pytorch, kaiming_normal"
+            toKaiming fields |> Result.map Initialisation.KaimingNormal
+        | :? JsonObject as fields when text fields["name"] = "redrawn" -> toRedrawn fields
+        | _ -> Error "its network: unknown initialisation; allowed: pytorch, kaiming_normal, redrawn"
 
     let private toClasses (node: JsonNode | null) =
         match node with

@@ -86,6 +86,17 @@ let private places = [
     "a dense block", dense
     "a dense block on the network's own input",
     sequential [ Blocks.denseLayer Activation.Relu 2 4; Blocks.denseLayer Activation.Relu 2 4 ]
+    "a dense block whose new channels come last",
+    sequential [
+        for _ in 1..3 do
+            concat [ identity; sequential [ batchNorm; relu; conv1x1 8; batchNorm; relu; conv 4 ] ]
+    ]
+    "dense blocks of both orders",
+    sequential [
+        concat [ identity; sequential [ batchNorm; relu; conv1x1 3 ] ]
+        concat [ sequential [ batchNorm; relu; conv1x1 4 ]; identity ]
+        concat [ identity; sequential [ batchNorm; relu; conv1x1 5 ] ]
+    ]
     "a dense block that is not of ReLU", Blocks.denseBlock Activation.Tanh 2 4 2
     "the input as it is", identity
     "pools and a head", sequential [ maxPoolWith (Pool2d.square 3 2 1); avgPool 2; globalAvgPool; flatten; linear 7 ]

@@ -29,6 +29,10 @@ let private counts = [
     "resnext101_64x4d", 83_455_272L
     "wide_resnet50_2", 68_883_240L
     "wide_resnet101_2", 126_886_696L
+    "densenet121", 7_978_856L
+    "densenet161", 28_681_000L
+    "densenet169", 14_149_480L
+    "densenet201", 20_013_928L
 ]
 
 let private refused name model overrides expected =

@@ -15,4 +15,5 @@ let members = [
     "resnet50", [ classes; "layers", "1,2" ], image
     "resnext50_32x4d", [ classes; "layers", "1,1"; "groups", "4" ], image
     "wide_resnet50_2", [ classes; "layers", "1,1" ], image
+    "densenet121", [ classes; "block_config", "2,3"; "growth_rate", "8" ], image
 ]

@@ -136,6 +136,21 @@ let private initialisations = [
     for fan in [ Fan.In; Fan.Out ] do
         for activation in Activations.all do
             Initialisation.KaimingNormal(fan, activation)
+    for convolutions, linear in
+        [
+            Redraw.Kept, Redraw.Normal 0.01
+            Redraw.Kaiming(Fan.Out, Activation.Relu), Redraw.UniformByOutputs
+            Redraw.KaimingOfGroup Activation.Relu6, Redraw.TruncatedNormal 0.02
+        ] do
+        Initialisation.redrawn convolutions linear
+
+        Initialisation.Redrawn {
+            Convolutions = convolutions
+            Linear = linear
+            ZeroBiases = false
+            Others = [ "aux.fc", linear; "conv1", convolutions ]
+            Zeroed = [ "conv3"; "a.b" ]
+        }
 ]
 
 let tests =
@@ -207,6 +222,15 @@ let tests =
                 "another draw",
                 """{"net":"[]","classes":3,"initialisation":{"name":"zeros"}}""",
                 "unknown initialisation"
+                "a spread below zero",
+                """{"net":"[]","classes":3,"initialisation":{"name":"redrawn","convolutions":{"name":"normal","std":-1},"linear":{"name":"kept"},"zero_biases":true,"others":{},"zeroed":[]}}""",
+                "std is -1"
+                "an unknown draw",
+                """{"net":"[]","classes":3,"initialisation":{"name":"redrawn","convolutions":{"name":"kept"},"linear":{"name":"ones"},"zero_biases":true,"others":{},"zeroed":[]}}""",
+                "unknown draw"
+                "no word on biases",
+                """{"net":"[]","classes":3,"initialisation":{"name":"redrawn","convolutions":{"name":"kept"},"linear":{"name":"kept"},"others":{},"zeroed":[]}}""",
+                "zero_biases"
             ] do
             test $"a stored network with {what}" {
                 match StoredModel.read text with
