@@ -104,6 +104,7 @@ let private processes = [
     Commands.DoctorTests.tests
     Commands.FolderTests.tests
     Commands.OwnDataTests.tests
+    Commands.LargeSetTests.tests
     Commands.PredictTests.tests
     Commands.BenchTests.tests
     Commands.LibtorchTests.tests

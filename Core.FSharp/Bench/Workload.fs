@@ -31,10 +31,15 @@ module private Drawn =
     /// Some batches' worth of bytes, so that a pass over them is no pass over one batch in the cache.
     let dataset batchSize classes (plan: Plan) : Dataset =
         let count = 8 * batchSize
-        let size = Array.ofList (count :: Shape.dims plan.In) |> Array.map int64
+
+        let size =
+            match plan.In with
+            | Shape.Image(channels, height, width) -> [| int64 count; int64 height; int64 width; int64 channels |]
+            | Shape.Features _ -> invalidArg (nameof plan) "a network that is timed reads images"
 
         {
             Pixels = torch.randint(256L, size).``to`` torch.ScalarType.Byte
+            Places = torch.arange (int64 count)
             Labels = labels count classes
             Classes = Array.init classes string
         }

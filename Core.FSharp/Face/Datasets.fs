@@ -7,9 +7,17 @@ open Hybrid.Command
 /// Data sets from C#. All images of a set are of one size; labels are places in its classes.
 [<AbstractClass; Sealed>]
 type Datasets =
-    /// Bytes `[N, H, W, 3]` and their labels.
+    /// Bytes `[N, H, W, 3]` and their labels. The bytes are not copied: to write to them is to change the set.
     static member OfBytes(images: byte array, labels: int64 array, height: int, width: int, classes: string array) =
         Dataset.ofBytes images labels height width classes
+
+    /// Pixels `[N, H, W, C]`, uint8, and their labels. The tensor is the set's from now on.
+    static member OfPixels(pixels: TorchSharp.torch.Tensor, labels: int64 array, classes: string array) =
+        Dataset.ofPixels pixels labels classes
+
+    /// The pixels of all images in their order, `[n, C, H, W]`, uint8, contiguous, some megabytes at a time. Each tensor
+    /// is gone when the next one is asked for.
+    static member Chunks(data: Dataset) : IEnumerable<TorchSharp.torch.Tensor> = Dataset.chunks data
 
     /// Training and validation images, as PyTorch's `random_split` takes them, of folders with each class's share; the
     /// validation part may be empty.
@@ -33,7 +41,7 @@ type Datasets =
     /// The images on the network's device where they fit there, else as they are; `free` are the device's free bytes,
     /// if they are known.
     static member Near(data: Dataset, placement: Placement, free: Nullable<int64>) : Dataset =
-        if placement.Device.``type`` <> data.Pixels.device.``type`` && Dataset.fits free data then
+        if placement.Device.``type`` <> data.Places.device.``type`` && Dataset.fits free data then
             Dataset.onto placement.Device data
         else
             data

@@ -60,14 +60,13 @@ module Batch =
         use _ = torch.no_grad ()
         let device = feed.Placement.Device
 
-        let gather (part: Tensor) = part.index_select(0L, places).``to``(device, non_blocking = true)
-
-        let pixels = (gather feed.Data.Pixels).``to``(working feed.Placement)
+        let toDevice (part: Tensor) = part.``to`` (device, non_blocking = true)
+        let pixels = (Dataset.pixelsAt places feed.Data |> toDevice).``to``(working feed.Placement)
         let normalised = Augment.apply feed.Augment generator pixels |> Normalisation.apply scale
 
         {
             Images = normalised.``to`` feed.Placement.DType |> Layout.apply feed.Placement.Layout |> outOfScope
-            Labels = gather feed.Data.Labels |> outOfScope
+            Labels = feed.Data.Labels.index_select (0L, places) |> toDevice |> outOfScope
         }
 
     /// Number of batches in an epoch.
@@ -80,7 +79,7 @@ module Batch =
 
     /// Places of all images `[N]` in the order in which an epoch reads them, on the data's device.
     let order (data: Dataset) (seed: int64) shuffle epoch =
-        let device = data.Pixels.device
+        let device = data.Places.device
 
         if shuffle then
             use generator = Randomness.generator seed Purpose.Shuffle epoch 0

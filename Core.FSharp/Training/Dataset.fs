@@ -3,10 +3,14 @@ namespace Hybrid
 open System
 open TorchSharp
 
-/// A labelled set of images of one size, held as bytes.
+/// A labelled set of images of one size, held as bytes. Sets that are parts of one another share their pixels, and differ
+/// in which of them they have and in which order.
 type Dataset = {
-    /// `[N, 3, H, W]`, uint8.
+    /// `[M, H, W, C]`, uint8, contiguous: the images of this set and of those that it is a part of. May be a file that is
+    /// mapped into memory.
     Pixels: Tensor
+    /// `[N]`, int64: where each image of this set lies in `Pixels`.
+    Places: Tensor
     /// `[N]`, int64.
     Labels: Tensor
     /// Names in the order of the labels.
@@ -14,37 +18,68 @@ type Dataset = {
 } with
 
     /// How many images.
-    member data.Count = int data.Pixels.shape[0]
+    member data.Count = int data.Places.shape[0]
 
     /// Shape of one image.
     member data.Shape =
         let size = data.Pixels.shape
-        Shape.Image(int size[1], int size[2], int size[3])
+        Shape.Image(int size[3], int size[1], int size[2])
 
     interface IDisposable with
         member data.Dispose() =
             data.Pixels.Dispose()
+            data.Places.Dispose()
             data.Labels.Dispose()
 
 [<RequireQualifiedAccess>]
 module Dataset =
 
-    /// Bytes in channels-last order, `[N, H, W, 3]`, as image decoders give them.
+    /// All of some images, `[N, H, W, C]` of uint8, contiguous, in their order. The tensor is the set's from now on.
+    let ofPixels (pixels: Tensor) (labels: int64 array) (classes: string array) : Dataset = {
+        Pixels = pixels.DetachFromDisposeScope()
+        Places = torch.arange(labels.LongLength).DetachFromDisposeScope()
+        Labels = torch.tensor(labels).DetachFromDisposeScope()
+        Classes = classes
+    }
+
+    /// Bytes in channels-last order, `[N, H, W, 3]`, as image decoders give them. They are not copied: to write to them
+    /// is to change the set.
     let ofBytes (images: byte array) (labels: int64 array) height width (classes: string array) : Dataset =
-        use _ = torch.NewDisposeScope()
-        // Read where they are, so that the set is copied once; an empty array has no place.
-        let bytes =
+        // An empty array has no place in memory.
+        use bytes =
             if images.Length = 0 then
                 torch.tensor images
             else
                 torch.frombuffer (images, torch.ScalarType.Byte)
 
-        let pixels = bytes.view (labels.LongLength, int64 height, int64 width, 3L)
+        ofPixels (bytes.view (labels.LongLength, int64 height, int64 width, 3L)) labels classes
 
-        {
-            Pixels = pixels.permute(0L, 3L, 1L, 2L).contiguous().DetachFromDisposeScope()
-            Labels = torch.tensor(labels).DetachFromDisposeScope()
-            Classes = classes
+    /// The pixels `[N, C, H, W]`, uint8, of the images at some places of the set `[N]`.
+    let pixelsAt (places: Tensor) (data: Dataset) : Tensor =
+        use _ = torch.NewDisposeScope()
+        let stored = data.Places.index_select (0L, places)
+        let pixels = data.Pixels.index_select (0L, stored)
+        pixels.permute(0L, 3L, 1L, 2L).contiguous().MoveToOuterDisposeScope()
+
+    /// Bytes of pixels to look at in one go.
+    let private chunk = 1L <<< 22
+
+    /// The pixels `[n, C, H, W]`, uint8, of all images in their order, some megabytes at a time, or one image.
+    let chunks (data: Dataset) : Tensor seq =
+        seq {
+            let count = int (max 1L (chunk / max 1L (Shape.elements data.Shape)))
+
+            for start in 0..count .. data.Count - 1 do
+                use places =
+                    torch.arange (
+                        int64 start,
+                        int64 (min (start + count) data.Count),
+                        dtype = Nullable torch.ScalarType.Int64,
+                        device = data.Places.device
+                    )
+
+                use pixels = pixelsAt places data
+                yield pixels
         }
 
     /// Pixels `[N, C, H, W]` as bytes in channels-last order.
@@ -52,12 +87,16 @@ module Dataset =
         use _ = torch.NewDisposeScope()
         pixels.permute(0L, 2L, 3L, 1L).contiguous().cpu().data<byte>().ToArray()
 
-    /// The same images on another device.
-    let onto (device: torch.Device) (data: Dataset) : Dataset = {
-        data with
-            Pixels = data.Pixels.``to`` device
-            Labels = data.Labels.``to`` device
-    }
+    /// The same images on another device, without those that are not of this set.
+    let onto (device: torch.Device) (data: Dataset) : Dataset =
+        use own = data.Pixels.index_select (0L, data.Places)
+
+        {
+            data with
+                Pixels = own.``to`` device
+                Places = torch.arange (int64 data.Count, device = device)
+                Labels = data.Labels.``to`` device
+        }
 
     /// What a set may take of the memory that is free on the network's device.
     let private share = 0.25
@@ -68,20 +107,21 @@ module Dataset =
     /// Whether a set may lie on a device where so many bytes are free.
     let fits (free: int64 Nullable) (data: Dataset) =
         let free = if free.HasValue then free.Value else unknownFree
-        float (data.Pixels.numel ()) <= share * float free
+        let image = Shape.elements data.Shape
+        float image * float data.Count <= share * float free
 
-    /// The images at some places, in that order.
+    /// The images at some places, in that order; the pixels are shared.
     let select (places: Tensor) (data: Dataset) : Dataset = {
         data with
-            Pixels = data.Pixels.index_select (0L, places)
+            Pixels = data.Pixels.alias ()
+            Places = data.Places.index_select (0L, places)
             Labels = data.Labels.index_select (0L, places)
     }
 
     /// The images at some places as bytes `[N, H, W, C]`, in that order.
     let bytesAt (places: int array) (data: Dataset) : byte array =
         use _ = torch.NewDisposeScope()
-        let places = torch.tensor (Array.map int64 places, device = data.Pixels.device)
-        toBytes (select places data).Pixels
+        toBytes (pixelsAt (torch.tensor (Array.map int64 places, device = data.Places.device)) data)
 
     /// How many images of each class there are.
     let perClass (data: Dataset) : int array =
@@ -98,15 +138,22 @@ module Dataset =
         let places = data.Classes |> Array.map (fun name -> int64 (Array.IndexOf(classes, name)))
         use labels = data.Labels.cpu ()
         let labels = labels.data<int64>().ToArray() |> Array.map (fun label -> places[int label])
-        { data with Labels = torch.tensor labels; Classes = classes }
 
-    /// The first `count` images, or all where there are fewer.
+        {
+            Pixels = data.Pixels.alias ()
+            Places = data.Places.alias ()
+            Labels = torch.tensor (labels, device = data.Labels.device)
+            Classes = classes
+        }
+
+    /// The first `count` images, or all where there are fewer; the pixels are shared.
     let take count (data: Dataset) : Dataset =
         let count = int64 (min count data.Count)
 
         {
             data with
-                Pixels = data.Pixels.narrow(0L, 0L, count).clone()
+                Pixels = data.Pixels.alias ()
+                Places = data.Places.narrow(0L, 0L, count).clone()
                 Labels = data.Labels.narrow(0L, 0L, count).clone()
         }
 
@@ -121,7 +168,7 @@ module Dataset =
     /// Training and validation images at the places of `splitPlaces`; the validation part may be empty.
     let split seed validation (data: Dataset) : Dataset * Dataset =
         if validation = 0 then
-            data, take 0 data
+            take data.Count data, take 0 data
         else
             let training, held = splitPlaces seed data.Count validation
             use training = training

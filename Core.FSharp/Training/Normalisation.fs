@@ -7,27 +7,20 @@ open TorchSharp
 [<RequireQualifiedAccess; CompilationRepresentation(CompilationRepresentationFlags.ModuleSuffix)>]
 module Normalisation =
 
-    /// Images to look at in one go: bounds the memory for the wide numbers.
-    let private chunk = 1000
-
     /// Of all pixels of a set, to the eight digits in which such figures are published.
     let ofDataset (data: Dataset) : Normalisation =
         use _ = torch.NewDisposeScope()
-        let channels = data.Pixels.shape[1]
+        let channels = int64 (Shape.channels data.Shape)
         let sums = torch.zeros (channels, dtype = Nullable torch.ScalarType.Int64)
         let squares = torch.zeros (channels, dtype = Nullable torch.ScalarType.Int64)
 
-        for start in 0..chunk .. data.Count - 1 do
+        for pixels in Dataset.chunks data do
             use _ = torch.NewDisposeScope()
-            let count = min chunk (data.Count - start)
-
-            let pixels =
-                data.Pixels.narrow(0L, int64 start, int64 count).``to``(torch.CPU).``to`` torch.ScalarType.Int64
-
+            let pixels = pixels.``to``(torch.CPU).``to`` torch.ScalarType.Int64
             sums.add_ (pixels.sum [| 0L; 2L; 3L |]) |> ignore
             squares.add_ (pixels.mul_(pixels).sum [| 0L; 2L; 3L |]) |> ignore
 
-        let numbers = data.Pixels.numel () / channels
+        let numbers = int64 data.Count * Shape.elements data.Shape / channels
         let sums, squares = sums.data<int64>().ToArray(), squares.data<int64>().ToArray()
         let mean = sums |> Array.map (fun sum -> float sum / float numbers / 255.0)
 

@@ -58,7 +58,7 @@ module Stratified =
     /// Training and validation images; the validation part may be empty.
     let split seed held (data: Dataset) : Dataset * Dataset =
         if held = 0 then
-            data, Dataset.take 0 data
+            Dataset.take data.Count data, Dataset.take 0 data
         else
             let training, validation = places seed (data.Labels.data<int64>().ToArray()) data.Classes.Length held
             use training = torch.tensor training

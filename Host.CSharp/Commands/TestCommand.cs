@@ -83,12 +83,10 @@ public static class TestCommand
                     + string.Concat(unknown.Take(1).Select(name => LayoutDoubts.Near(name, classes)))
             );
         // By their names: the same place in another list is another class.
-        using var relabelled =
-            classes is null || classes.SequenceEqual(images.Classes)
-                ? null
-                : Datasets.Relabel(images, [.. classes]).Labels;
-        if (relabelled is not null)
-            images = new Dataset(images.Pixels, relabelled, [.. classes!]);
+        using IDisposable? relabelled =
+            classes is null || classes.SequenceEqual(images.Classes) ? null : Datasets.Relabel(images, [.. classes]);
+        if (relabelled is Dataset named)
+            images = named;
         var normalisation = trained.Normalisation ?? data.Normalisation;
         return OutOfMemory.Explain(
             network,

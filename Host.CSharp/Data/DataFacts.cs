@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Hybrid.Command;
 using Hybrid.Host.Checkpoints;
 using Hybrid.Host.Runtime;
@@ -22,26 +20,16 @@ public sealed record DataFacts(
     Division? Division = null
 )
 {
-    internal static DataFacts Of(LoadedData data)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (var part in new[] { data.Train, data.Val, data.Test })
-        {
-            hash.AppendData(Encoding.UTF8.GetBytes($"{part.Count}\n"));
-            hash.AppendData(part.Pixels.bytes);
-            hash.AppendData(part.Labels.bytes);
-        }
-
-        return new(
+    internal static DataFacts Of(LoadedData data) =>
+        new(
             data.Train.Count,
             data.Val.Count,
             data.Test.Count,
             data.Train.Classes,
             data.FileList,
-            Convert.ToHexStringLower(hash.GetHashAndReset()),
+            ImageDigest.Of(data.Train, data.Val, data.Test),
             data.Division
         );
-    }
 
     /// <exception cref="BrokenFileException">It is not what was written.</exception>
     internal static DataFacts Read(StoredFields stored) =>

@@ -1,5 +1,3 @@
-using System.Security.Cryptography;
-using System.Text;
 using Hybrid.Command;
 using Hybrid.Host.Checkpoints;
 
@@ -14,7 +12,7 @@ namespace Hybrid.Host.Data;
 public sealed record Division(string Train, string Val, int? Held, long Seed)
 {
     internal static Division Of(Dataset train, Dataset val, bool drawn, DataRequest request) =>
-        new(Digest(train), Digest(val), drawn ? val.Count : null, request.SplitSeed);
+        new(ImageDigest.Of(train), ImageDigest.Of(val), drawn ? val.Count : null, request.SplitSeed);
 
     /// <exception cref="BrokenFileException">It is not what was written.</exception>
     internal static Division Read(StoredFields stored) =>
@@ -27,13 +25,4 @@ public sealed record Division(string Train, string Val, int? Held, long Seed)
 
     /// <summary>The digest of <c>train</c>, or else of <c>val</c>.</summary>
     public string Of(Hybrid.Command.Split split) => split.IsTrain ? Train : Val;
-
-    private static string Digest(Dataset part)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes($"{part.Count}\n"));
-        hash.AppendData(part.Pixels.bytes);
-        hash.AppendData(part.Labels.bytes);
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
-    }
 }

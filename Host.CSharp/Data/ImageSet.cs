@@ -48,6 +48,9 @@ public sealed class ImageSet
     /// <summary>Bytes of one image.</summary>
     public int ImageBytes => Height * Width * Channels;
 
+    /// <summary>The same bytes as a set to train on.</summary>
+    public Dataset ToDataset() => Datasets.OfBytes(Images, Labels, Height, Width, [.. Classes]);
+
     /// <summary>One image, <c>[H, W, 3]</c>, without a copy.</summary>
     public ReadOnlySpan<byte> Image(int index) => Images.AsSpan(index * ImageBytes, ImageBytes);
 

@@ -36,17 +36,15 @@ public sealed class LoadedData : IDisposable
         _facts = new(() => DataFacts.Of(this));
         if (parts.Val is not null && request.ValSize is not null)
             throw new RequestException($"{Name} has validation images of its own: leave --val-size out");
-        _all = new(() => ToDataset(parts.Train()));
+        _all = new(parts.Train);
         _split = new(() =>
         {
-            var (train, val) = parts.Val is { } own ? (_all.Value, ToDataset(own())) : Divide(_all.Value, request);
+            var (train, val) = parts.Val is { } own ? (_all.Value, own()) : Divide(_all.Value, request);
             var division = Division.Of(train, val, drawn: parts.Val is null, request);
             return (Datasets.Limit(train, request.LimitTrain), Datasets.Limit(val, request.LimitVal), division);
         });
         _test = new(() =>
-            parts.Test is { } test
-                ? Datasets.Limit(ToDataset(test()), request.LimitTest)
-                : Datasets.Limit(_all.Value, 0)
+            parts.Test is { } test ? Datasets.Limit(test(), request.LimitTest) : Datasets.Limit(_all.Value, 0)
         );
         _normalisation = new(() => Datasets.Normalisation(_all.Value));
     }
@@ -105,9 +103,6 @@ public sealed class LoadedData : IDisposable
         : split.IsVal ? _request.LimitVal
         : _request.LimitTest;
 
-    private static Dataset ToDataset(ImageSet images) =>
-        Datasets.OfBytes(images.Images, images.Labels, images.Height, images.Width, [.. images.Classes]);
-
     private static (Dataset Train, Dataset Val) Divide(Dataset all, DataRequest request)
     {
         var (train, val) = Datasets.Split(all, request);
@@ -136,7 +131,11 @@ public sealed class LoadedData : IDisposable
             DataSource.Cifar10 cifar => Cifar(CifarVariant.Cifar10, cifar.Folder, output),
             DataSource.Cifar100 cifar => Cifar(CifarVariant.Cifar100, cifar.Folder, output),
             DataSource.Folder { Folder: var folder } => Pictures(folder, request, output, testing),
-            { IsShapes: true } => new ImageParts(() => Shapes.Draw(Split.Train), null, () => Shapes.Draw(Split.Test)),
+            { IsShapes: true } => new ImageParts(
+                () => Shapes.Draw(Split.Train).ToDataset(),
+                null,
+                () => Shapes.Draw(Split.Test).ToDataset()
+            ),
             // Whatever is added to the union and forgotten here.
             var other => throw new InvalidOperationException($"no images are known for {other}"),
         };
@@ -176,9 +175,9 @@ public sealed class LoadedData : IDisposable
         }
 
         return new ImageParts(
-            () => CifarFiles.Read(variant, found, Split.Train),
+            () => CifarFiles.Read(variant, found, Split.Train).ToDataset(),
             null,
-            () => CifarFiles.Read(variant, found, Split.Test)
+            () => CifarFiles.Read(variant, found, Split.Test).ToDataset()
         );
     }
 }

@@ -17,7 +17,7 @@ let private fill (folder: TemporaryFolder) (paths: string list) =
 let private openAt (folder: TemporaryFolder) testing =
     ImageFolder(folder.At "set", 4, 4, false, ImageCache null, Output true, testing)
 
-let private count (part: System.Func<ImageSet> | null) =
+let private count (part: System.Func<Dataset> | null) =
     match part with
     | null -> 0
     | part -> part.Invoke().Count

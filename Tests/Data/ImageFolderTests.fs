@@ -19,7 +19,13 @@ let private fill (folder: TemporaryFolder) (files: (string * int) list) =
     for path, red in files do
         write (folder.At("set", path)) (plain 6 5 (byte red, 0uy, 0uy))
 
-let private reds (set: ImageSet) = [ for place in 0 .. set.Count - 1 -> int (set.Image(place)[0]) ]
+let private reds (set: Dataset) =
+    Dataset.bytesAt [| 0 .. set.Count - 1 |] set
+    |> Seq.chunkBySize 48
+    |> Seq.map (Seq.head >> int)
+    |> List.ofSeq
+
+let private labels (set: Dataset) = set.Labels.data<int64>().ToArray()
 
 let private two = [ "train/a/1.png", 1; "train/b/1.png", 2 ]
 
@@ -54,9 +60,9 @@ let tests =
             let parts = set.Parts()
             let train = parts.Train.Invoke()
             Expect.equal (reds train) [ 1; 2; 3; 4; 5 ] "order"
-            Expect.equal train.Labels [| 0L; 0L; 1L; 1L; 2L |] "labels"
+            Expect.equal (labels train) [| 0L; 0L; 1L; 1L; 2L |] "labels"
             Expect.isNull parts.Val "no val"
-            Expect.equal (parts.Test.Invoke().Labels) [| 2L |] "labels of train"
+            Expect.equal (labels (parts.Test.Invoke())) [| 2L |] "labels of train"
         }
 
         test "without a train folder the class folders are it" {
@@ -87,7 +93,7 @@ let tests =
             write (folder.At("set", "train", "a", "0.png")) [||]
             let train = (openAt folder false).Parts().Train.Invoke()
             Expect.equal (reds train) [ 1; 3; 2 ] "the others"
-            Expect.equal train.Labels [| 0L; 0L; 1L |] "keep their labels"
+            Expect.equal (labels train) [| 0L; 0L; 1L |] "keep their labels"
             let refuse () = (openAt folder true).Parts().Train.Invoke() |> ignore
             Expect.throwsC refuse (fun error -> Expect.stringContains error.Message "1 of the 4" "a count")
         }
@@ -144,6 +150,30 @@ let tests =
             for length in [ 0; 10; 60; sound.Length - 1 ] do
                 File.WriteAllBytes(stored, sound[.. length - 1])
                 Expect.equal (train ()) [ 1; 2 ] $"{length} bytes"
+        }
+
+        test "pictures of many blocks keep their order, in the cache and in memory" {
+            use folder = new TemporaryFolder()
+            fill folder [ for red in 1..7 -> $"train/a/{red}.png", red ]
+            fill folder [ "train/b/1.png", 8 ]
+            write (folder.At("set", "train", "a", "3.png")) "no picture"B
+
+            let place = folder.At "cache"
+
+            // Blocks of two pictures; written, then as they are found there, then without a file.
+            for cache in [ ImageCache(place, 100); ImageCache(place, 100); ImageCache(null, 100) ] do
+                use set = ImageFolder(folder.At "set", 4, 4, false, cache, output).Parts().Train.Invoke()
+                Expect.equal (reds set) [ 1; 2; 4; 5; 6; 7; 8 ] "those that can be read"
+                Expect.equal (labels set) [| 0L; 0L; 0L; 0L; 0L; 0L; 1L |] "and their labels"
+        }
+
+        test "a set that is looked at stays when its file in the cache is another one's" {
+            use folder = new TemporaryFolder()
+            fill folder two
+            use before = (openAt folder false).Parts().Train.Invoke()
+            fill folder [ "train/a/1.png", 7; "train/b/2.png", 9 ]
+            use after = (openAt folder false).Parts().Train.Invoke()
+            Expect.equal (reds before, reds after) ([ 1; 2 ], [ 7; 2; 9 ]) "each its own"
         }
 
         test "a cache that cannot be written is no reason to fail" {

@@ -18,7 +18,9 @@ let private read height width (files: (string * byte array) list) =
     let listed = LabelledFiles(folder.Path, paths, [| for _ in paths -> 0L |])
     ImageCache(null).Get(listed, height, width, output)
 
-let private pixels height width file = (read height width [ "picture", file ]).Pixels |> Array.map int |> List.ofArray
+let private bytes (read: StoredPictures) = read.Pixels.bytes.ToArray()
+
+let private pixels height width file = read height width [ "picture", file ] |> bytes |> Array.map int |> List.ofArray
 
 let private pattern width height =
     rgb width height (fun x y -> [ byte (x * 37 + y * 11); byte (x * x * 7 + y * 29); byte ((x * 91) ^^^ (y * 53)) ])
@@ -88,7 +90,7 @@ let tests =
             [ 1, "rgbw"; 2, "grwb"; 3, "wbgr"; 4, "bwrg"; 5, "rbgw"; 6, "brwg"; 7, "wgbr"; 8, "gwrb" ] do
             test $"EXIF orientation {orientation} is shown upright" {
                 let upright = read 16 16 [ "held.jpg", withOrientation orientation corners ]
-                Expect.equal (cornerNames upright.Pixels 16) shown "corners in the order of reading"
+                Expect.equal (cornerNames (bytes upright) 16) shown "corners in the order of reading"
             }
 
         test "every odd kind is read, with one remark at most" {
@@ -99,7 +101,7 @@ let tests =
 
             odd
             |> List.iteri (fun place (name, _, (red, green, blue), says) ->
-                let image = read.Pixels[place * 48 .. place * 48 + 47] |> Array.chunkBySize 3
+                let image = (bytes read)[place * 48 .. place * 48 + 47] |> Array.chunkBySize 3
 
                 for pixel in image do
                     for got, wanted in Array.zip pixel [| red; green; blue |] do
@@ -114,7 +116,7 @@ let tests =
             let good = "good.png", plain 8 8 (1uy, 2uy, 3uy)
             let read = read 4 4 ([ for name, file, _ in broken -> name, file ] @ [ good ])
             Expect.equal read.Kept [| broken.Length |] "the good one alone"
-            Expect.equal read.Pixels.Length 48 "one picture"
+            Expect.equal (bytes read).Length 48 "one picture"
             Expect.equal [ for remark in read.Remarks -> remark.File ] [ 0 .. broken.Length - 1 ] "one a file, in order"
 
             List.zip broken (List.ofSeq read.Remarks)
@@ -197,7 +199,7 @@ let tests =
                 write (folder.At "a.bmp") (bmp 4 4 (colour, colour, colour))
                 System.IO.File.SetLastWriteTimeUtc(folder.At "a.bmp", time)
                 let files = LabelledFiles(folder.Path, [| folder.At "a.bmp" |], [| 0L |])
-                ImageCache(folder.At "cache").Get(files, 4, 4, output).Pixels[0]
+                (ImageCache(folder.At "cache").Get(files, 4, 4, output) |> bytes)[0]
 
             Expect.equal [ pixel 10uy; pixel 200uy; pixel 10uy ] [ 10uy; 200uy; 10uy ] "never what was there before"
         }

@@ -55,7 +55,7 @@ let private readByProgram height width (pictures: Picture list) =
         |> HandmadePictures.write path
 
     let listed = LabelledFiles(folder.Path, paths, [| for _ in paths -> 0L |])
-    ImageCache(null).Get(listed, height, width, Output true).Pixels
+    ImageCache(null).Get(listed, height, width, Output true).Pixels.bytes.ToArray()
 
 let private run (session: InferenceSession) (pictures: Picture list) =
     let first = pictures.Head

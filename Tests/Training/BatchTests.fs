@@ -121,7 +121,7 @@ let private epochs =
                             [ 48L; 1L; 12L; 3L ]
 
                     Expect.equal (List.ofArray (batch.Images.stride ())) strides "layout"
-                    let bytes = data.Pixels.data<byte>().ToArray()
+                    let bytes = planesOf data
 
                     let expected =
                         bytes
@@ -131,7 +131,7 @@ let private epochs =
 
                     Expect.isLessThan (difference (numbers batch.Images) expected) tolerance $"{dtype} {layout}"
 
-            Expect.equal (data.Pixels.data<byte>().ToArray()) (Array.init 240 hashed) "the set itself is left alone"
+            Expect.equal (planesOf data) (Array.init 240 hashed) "the set itself is left alone"
     ]
 
 let private sets =
@@ -150,19 +150,19 @@ let private sets =
             Expect.isTrue (stays (Datasets.Near(data, Placement.cpu, Nullable 400L))) "it is there already"
         }
 
-        inScope "bytes come channels last and are held channels first"
+        inScope "bytes come channels last, are not copied, and leave channels first"
         <| fun () ->
-            let data = Dataset.ofBytes (Array.init 24 byte) [| 3L; 1L |] 2 2 [| "a" |]
+            let bytes = Array.init 24 byte
+            let data = Dataset.ofBytes bytes [| 3L; 1L |] 2 2 [| "a" |]
             Expect.equal data.Shape (Shape.Image(3, 2, 2)) "shape"
             Expect.equal data.Count 2 "count"
             let first = [| 0uy; 3uy; 6uy; 9uy; 1uy; 4uy; 7uy; 10uy; 2uy; 5uy; 8uy; 11uy |]
 
-            Expect.equal
-                (data.Pixels.data<byte>().ToArray())
-                (Array.append first (first |> Array.map ((+) 12uy)))
-                "pixels"
+            Expect.equal (planesOf data) (Array.append first (first |> Array.map ((+) 12uy))) "pixels"
 
             Expect.equal (data.Labels.data<int64>().ToArray()) [| 3L; 1L |] "labels"
+            bytes[0] <- 99uy
+            Expect.equal (Array.head (planesOf data)) 99uy "the bytes themselves"
 
         inScope "the first few"
         <| fun () ->
@@ -174,7 +174,39 @@ let private sets =
         <| fun () ->
             let chosen = Dataset.select (torch.tensor [| 7L; 2L; 7L |]) (numbered 10)
             Expect.equal (numbers chosen.Labels) [| 7.0; 2.0; 7.0 |] "labels"
-            Expect.equal (numbers chosen.Pixels) [| 7.0; 2.0; 7.0 |] "pixels"
+            Expect.equal (planesOf chosen) [| 7uy; 2uy; 7uy |] "pixels"
+
+        inScope "parts share the pixels of the whole, and outlive it"
+        <| fun () ->
+            let bytes = Array.init 240 hashed
+
+            let data =
+                Dataset.ofBytes bytes (Array.init 20 (fun place -> int64 (place % 4))) 2 2 [| "0"; "1"; "2"; "3" |]
+
+            let parts = [
+                yield! (let train, held = Dataset.split 42L 5 data in [ train; held ])
+                yield! (let train, held = Stratified.split 42L 5 data in [ train; held ])
+                Dataset.take 3 data
+                Dataset.select (torch.tensor [| 7L; 2L |]) data
+                Dataset.relabel [| "3"; "2"; "1"; "0" |] data
+            ]
+
+            let places = [ for part in parts -> List.ofArray (part.Places.data<int64>().ToArray()) ]
+
+            (data :> IDisposable).Dispose()
+            // Whoever had copied them would not see it.
+            bytes |> Array.iteri (fun place it -> bytes[place] <- it + 1uy)
+
+            for part, places in List.zip parts places do
+                let image (place: int64) = Array.sub bytes (int place * 12) 12
+                use own = torch.arange (int64 part.Count)
+                use pixels = Dataset.pixelsAt own part
+                Expect.equal (Dataset.toBytes pixels) (places |> List.map image |> Array.concat) "its own images"
+
+        inScope "a part on another device is without the others' images"
+        <| fun () ->
+            let part = Dataset.take 3 (numbered 10)
+            Expect.equal (Dataset.onto torch.META part).Pixels.shape[0] 3L "three"
 
         // The numbers are PyTorch's: torch.manual_seed(42); torch.randperm(50000).
         inScope "the split is PyTorch's random_split under its seed"
@@ -206,14 +238,14 @@ let private normalisation =
         inScope "mean and standard deviation of all pixels, by channel"
         <| fun () ->
             // More images than are looked at in one go.
-            let data = imagesOf 1203 3 2 10
-            let bytes = data.Pixels.data<byte>().ToArray()
+            let data = imagesOf 1203 3 40 10
+            let bytes = planesOf data
             let found = Normalisation.ofDataset data
 
             for channel in 0..2 do
                 let values = [
                     for index in 0 .. bytes.Length - 1 do
-                        if index / 4 % 3 = channel then
+                        if index / 1600 % 3 = channel then
                             float bytes[index] / 255.0
                 ]
 
@@ -228,7 +260,7 @@ let private normalisation =
                 numbered 3 with
                     Pixels =
                         torch.full_like (
-                            torch.zeros ([| 3L; 1L; 2L; 2L |], dtype = Nullable torch.ScalarType.Byte),
+                            torch.zeros ([| 3L; 2L; 2L; 1L |], dtype = Nullable torch.ScalarType.Byte),
                             51.0.ToScalar()
                         )
             }

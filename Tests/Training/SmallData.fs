@@ -10,29 +10,33 @@ open Hybrid.Tests.Networks.Nets
 /// Numbers that look random and are the same everywhere: the upper bits of Knuth's multiplicative hash.
 let hashed (index: int) : byte = Operators.byte ((uint32 index * 2654435761u) / 16777216u)
 
+/// Pixels `[N, C, H, W]` and their labels.
+let ofPlanes (pixels: torch.Tensor) labels classes =
+    Dataset.ofPixels (pixels.permute(0L, 2L, 3L, 1L).contiguous()) labels classes
+
+/// All pixels of a set as bytes, channels first.
+let planesOf (data: Dataset) = Dataset.chunks data |> Seq.collect (fun it -> it.data<byte>().ToArray()) |> Array.ofSeq
+
 /// Images of hashed bytes, labelled by turns.
 let imagesOf count channels side classes : Dataset =
     let size = channels * side * side
+    let planes = torch.tensor (Array.init (count * size) hashed)
 
-    {
-        Pixels =
-            torch.tensor(Array.init (count * size) hashed).view(int64 count, int64 channels, int64 side, int64 side)
-        Labels = torch.tensor (Array.init count (fun index -> int64 (index * 7 % classes)))
-        Classes = Array.init classes string
-    }
+    ofPlanes
+        (planes.view (int64 count, int64 channels, int64 side, int64 side))
+        (Array.init count (fun index -> int64 (index * 7 % classes)))
+        (Array.init classes string)
 
 /// Images of one pixel that holds the image's own number, as its label does.
-let numbered count : Dataset = {
-    Pixels = torch.tensor(Array.init count byte).view(int64 count, 1L, 1L, 1L)
-    Labels = torch.arange (int64 count)
-    Classes = Array.init count string
-}
+let numbered count : Dataset =
+    let pixels = torch.tensor(Array.init count byte).view(int64 count, 1L, 1L, 1L)
+    Dataset.ofPixels pixels (Array.init count int64) (Array.init count string)
 
 let plainly channels : Normalisation = { Mean = Array.replicate channels 0.0; Std = Array.replicate channels 1.0 }
 
 let feed batchSize (data: Dataset) : Feed = {
     Data = data
-    Normalisation = plainly (int data.Pixels.shape[1])
+    Normalisation = plainly (Shape.channels data.Shape)
     Placement = Placement.cpu
     BatchSize = batchSize
     Augment = []

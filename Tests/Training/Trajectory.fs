@@ -79,11 +79,10 @@ let cifar file count : Dataset =
     stream.ReadExactly records
     let pixels = Array.init count (fun index -> records.AsSpan(index * 3073 + 1, 3072).ToArray())
 
-    {
-        Pixels = torch.tensor(Array.concat pixels).view(int64 count, 3L, 32L, 32L)
-        Labels = torch.tensor (Array.init count (fun index -> int64 records[index * 3073]))
-        Classes = Array.init 10 string
-    }
+    SmallData.ofPlanes
+        (torch.tensor(Array.concat pixels).view(int64 count, 3L, 32L, 32L))
+        (Array.init count (fun index -> int64 records[index * 3073]))
+        (Array.init 10 string)
 
 let lossesAgree tolerance (actual: float list) (expected: float list) =
     Expect.equal actual.Length expected.Length "as many steps"

@@ -1,8 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
-using System.Text.Json;
 using Hybrid.Host.Checkpoints;
 using Hybrid.Host.Runtime;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace Hybrid.Host.Data;
 
@@ -12,14 +13,11 @@ namespace Hybrid.Host.Data;
 /// is written anew, so that a folder that changes does not fill the disk.
 /// </summary>
 /// <param name="folder">Where the files are; null for no cache.</param>
-public sealed class ImageCache(string? folder)
+/// <param name="blockBytes">How much is decoded before it is written.</param>
+public sealed class ImageCache(string? folder, int blockBytes = PictureReading.BlockBytes)
 {
     /// <summary>The environment variable with another folder for the files, or <c>off</c>.</summary>
     public const string Variable = "HYBRID_CACHE";
-
-    private static ReadOnlySpan<byte> Magic => "HYBRID images 4\n"u8;
-
-    private const int Digest = SHA256.HashSizeInBytes;
 
     /// <summary>The one in the user's cache folder, or where <see cref="Variable"/> says.</summary>
     public static ImageCache Usual() =>
@@ -34,33 +32,70 @@ public sealed class ImageCache(string? folder)
             var text => new(Path.GetFullPath(text)),
         };
 
-    /// <summary>The pictures of these files, decoded only where that has not been done before.</summary>
-    /// <exception cref="RequestException">They would not fit into one array.</exception>
+    /// <summary>The pictures of these files, decoded only where that has not been done before. They lie in the cache's own
+    /// file, or in memory where there is none.</summary>
+    /// <exception cref="RequestException">They would not fit into memory.</exception>
     /// <exception cref="OperationCanceledException">Interrupted.</exception>
-    public Pictures Get(LabelledFiles files, int height, int width, Output output)
+    public StoredPictures Get(LabelledFiles files, int height, int width, Output output)
     {
-        Pictures Decode() => PictureReading.Read($"Reading {files.Folder}", files.Paths, height, width, output);
+        (int[] Kept, PictureRemark[] Remarks) Decode(Action<ReadOnlySpan<byte>> put) =>
+            PictureReading.Decode($"Reading {files.Folder}", files.Paths, height, width, output, put, blockBytes);
         if (folder is null)
-            return Decode();
+            return InMemory(files, height, width, Decode);
         var place = Name(files.Folder, height, width);
         var key = Key(files);
-        if (TryRead(place, key, files.Paths.Count, height * width * ImageSet.Channels) is { } cached)
+        if (PixelFile.TryMap(place, key, files.Paths.Count, height, width) is { } cached)
             return cached;
-        var pictures = Decode();
-        // Only what the files' contents say is kept: what could not be opened is tried again next time.
-        if (pictures.Remarks.Any(remark => !remark.Lasting))
-            return pictures;
         try
         {
             Sweep(folder);
-            AtomicFile.Write(place, stream => Write(stream, key, pictures));
+            PixelFile.Write(place, key, Decode);
+            if (PixelFile.TryMap(place, key, files.Paths.Count, height, width) is { } written)
+                return Kept(place, written);
+            output.Warning($"the decoded pictures in {place} cannot be mapped into memory: they are decoded again");
         }
         catch (Exception error) when (error is WorkException or IOException or UnauthorizedAccessException)
         {
             output.Warning($"the decoded pictures will be decoded again next time: {error.Message}");
         }
 
+        return InMemory(files, height, width, Decode);
+    }
+
+    /// <summary>Only what the files' contents say stays in the cache: what could not be opened is tried again next time. What
+    /// is mapped stays until nobody looks at it.</summary>
+    private static StoredPictures Kept(string place, StoredPictures pictures)
+    {
+        if (pictures.Remarks.Any(remark => !remark.Lasting))
+            Leftover.Delete(place);
         return pictures;
+    }
+
+    private static StoredPictures InMemory(
+        LabelledFiles files,
+        int height,
+        int width,
+        Func<Action<ReadOnlySpan<byte>>, (int[] Kept, PictureRemark[] Remarks)> decode
+    )
+    {
+        var bytes = (long)files.Paths.Count * height * width * ImageSet.Channels;
+        if (bytes > GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)
+            throw new RequestException(
+                $"'{files.Folder}': {Counted.Of(files.Paths.Count, "picture")} of {height}x{width} take {bytes / (1 << 20):N0} MiB, "
+                    + $"more than the memory there is: name a folder with room for them by the variable {Variable}, or bring them "
+                    + "to a smaller --image-size"
+            );
+        using var scope = torch.NewDisposeScope();
+        var all = torch.empty([bytes], ScalarType.Byte);
+        var end = 0L;
+        var (kept, remarks) = decode(block =>
+        {
+            if (block.Length > 0)
+                block.CopyTo(all.narrow(0, end, block.Length).bytes);
+            end += block.Length;
+        });
+        var pixels = all.narrow(0, 0, end).view(kept.Length, height, width, ImageSet.Channels);
+        return new StoredPictures(pixels.DetachFromDisposeScope(), kept, remarks);
     }
 
     /// <summary>Removes what writers left that were killed; one that is at work holds its file locked.</summary>
@@ -120,74 +155,6 @@ public sealed class ImageCache(string? folder)
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             return [];
-        }
-    }
-
-    /// <summary>Layout: magic, key, count of pictures, length of the remarks, places, remarks as JSON, pixels, and the
-    /// SHA-256 of all that. Numbers are four bytes, little-endian.</summary>
-    private static void Write(Stream stream, byte[] key, Pictures pictures)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        void Put(ReadOnlySpan<byte> bytes)
-        {
-            hash.AppendData(bytes);
-            stream.Write(bytes);
-        }
-
-        var remarks = JsonSerializer.SerializeToUtf8Bytes(pictures.Remarks);
-        Put(Magic);
-        Put(key);
-        foreach (var number in (int[])[pictures.Kept.Length, remarks.Length, .. pictures.Kept])
-            Put(BitConverter.GetBytes(number));
-        Put(remarks);
-        Put(pictures.Pixels);
-        stream.Write(hash.GetHashAndReset());
-    }
-
-    private static Pictures? TryRead(string place, byte[] key, int files, int imageBytes)
-    {
-        try
-        {
-            using var stream = File.OpenRead(place);
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            byte[] Take(int length)
-            {
-                // No length that the file itself names is believed beyond what is left of the file.
-                if (length < 0 || length > stream.Length - stream.Position - Digest)
-                    throw new InvalidDataException();
-                var bytes = GC.AllocateUninitializedArray<byte>(length);
-                stream.ReadExactly(bytes);
-                hash.AppendData(bytes);
-                return bytes;
-            }
-            int Number() => BitConverter.ToInt32(Take(sizeof(int)));
-
-            if (!Take(Magic.Length).AsSpan().SequenceEqual(Magic) || !Take(key.Length).AsSpan().SequenceEqual(key))
-                return null;
-            var (count, remarksLength) = (Number(), Number());
-            if (count < 0 || count > files)
-                return null;
-            var kept = new int[count];
-            for (var i = 0; i < count; i++)
-                kept[i] = Number();
-            var remarks = Take(remarksLength);
-            var pixels = Take(checked(count * imageBytes));
-            var digest = new byte[Digest];
-            stream.ReadExactly(digest);
-            return digest.AsSpan().SequenceEqual(hash.GetHashAndReset())
-                ? new Pictures(pixels, kept, JsonSerializer.Deserialize<PictureRemark[]>(remarks)!)
-                : null;
-        }
-        catch (Exception error)
-            when (error
-                    is IOException
-                        or UnauthorizedAccessException
-                        or InvalidDataException
-                        or OverflowException
-                        or JsonException
-            )
-        {
-            return null;
         }
     }
 }

@@ -97,7 +97,7 @@ public sealed class ImageFolder
             FileList = Digest(),
         };
 
-    private ImageSet Read(LabelledFiles part) =>
+    private Dataset Read(LabelledFiles part) =>
         _reader.Read(part, [.. new[] { Train, Val, Test }.OfType<LabelledFiles>()]);
 
     /// <summary>SHA-256 over each file's part, path inside it, class and size: the same wherever the set lies.</summary>

@@ -5,7 +5,7 @@ namespace Hybrid.Host.Data;
 /// null.</param>
 /// <param name="Val">The set's own validation images; null where it has none.</param>
 /// <param name="Test">Null where the set has none.</param>
-public sealed record ImageParts(Func<ImageSet> Train, Func<ImageSet>? Val, Func<ImageSet>? Test)
+public sealed record ImageParts(Func<Dataset> Train, Func<Dataset>? Val, Func<Dataset>? Test)
 {
     /// <summary>The set comes in no parts; <see cref="Train"/> is all of it.</summary>
     public bool Undivided { get; init; }

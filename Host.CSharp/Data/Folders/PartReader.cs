@@ -18,14 +18,14 @@ internal sealed class PartReader(
     Output output
 )
 {
-    private readonly Dictionary<LabelledFiles, ImageSet> _ahead = new(ReferenceEqualityComparer.Instance);
+    private readonly Dictionary<LabelledFiles, Dataset> _ahead = new(ReferenceEqualityComparer.Instance);
     private bool _said;
 
     /// <param name="wanted">The part that is asked for.</param>
     /// <param name="parts">Those of the set, in the order train, val, test.</param>
     /// <exception cref="WorkException">None of the files can be read, or of a class none, or one may not be broken.
     /// </exception>
-    public ImageSet Read(LabelledFiles wanted, IReadOnlyList<LabelledFiles> parts)
+    public Dataset Read(LabelledFiles wanted, IReadOnlyList<LabelledFiles> parts)
     {
         if (_ahead.Remove(wanted, out var read))
             return read;
@@ -51,7 +51,7 @@ internal sealed class PartReader(
         return read!;
     }
 
-    private ImageSet ToSet(LabelledFiles part, Pictures pictures, bool first)
+    private Dataset ToSet(LabelledFiles part, StoredPictures pictures, bool first)
     {
         if (pictures.Kept.Length == 0)
             throw new WorkException(
@@ -63,6 +63,6 @@ internal sealed class PartReader(
         var seen = labels.ToHashSet();
         if (whole && first && classes.Where((_, label) => !seen.Contains(label)).FirstOrDefault() is { } name)
             throw new WorkException($"none of the pictures in '{Path.Combine(part.Folder, name)}' can be read");
-        return new ImageSet(pictures.Pixels, labels, classes, height, width);
+        return Datasets.OfPixels(pictures.Pixels, labels, [.. classes]);
     }
 }

@@ -8,6 +8,9 @@ internal static class PictureReading
     /// <summary>Files that a warning names.</summary>
     private const int MostNamed = 3;
 
+    /// <summary>Pixels that are decoded before they are handed on, where nothing else is said.</summary>
+    public const int BlockBytes = 1 << 26;
+
     /// <summary>All files brought to one size, on all cores, with a bar.</summary>
     /// <param name="title">What is read, for the bar.</param>
     /// <exception cref="RequestException">They would not fit into one array.</exception>
@@ -15,27 +18,64 @@ internal static class PictureReading
     public static Pictures Read(string title, IReadOnlyList<string> files, int height, int width, Output output)
     {
         var pixels = ImageSet.Allocate(files.Count, height, width, title);
+        var end = 0;
+        var (kept, remarks) = Decode(
+            title,
+            files,
+            height,
+            width,
+            output,
+            block =>
+            {
+                block.CopyTo(pixels.AsSpan(end));
+                end += block.Length;
+            }
+        );
+        return new Pictures(end == pixels.Length ? pixels : pixels[..end], kept, remarks);
+    }
+
+    /// <summary>The same, a block at a time, so that no more than a block needs to be in memory.</summary>
+    /// <param name="put">Receives the pixels <c>[n, height, width, 3]</c> of those that could be read, in the order of the
+    /// files; one call after another.</param>
+    /// <param name="blockBytes">How much of them at a time, or one.</param>
+    /// <returns>The places of those in the list of files, and what there is to say.</returns>
+    /// <exception cref="OperationCanceledException">Interrupted.</exception>
+    public static (int[] Kept, PictureRemark[] Remarks) Decode(
+        string title,
+        IReadOnlyList<string> files,
+        int height,
+        int width,
+        Output output,
+        Action<ReadOnlySpan<byte>> put,
+        int blockBytes = BlockBytes
+    )
+    {
+        var bytes = checked(height * width * ImageSet.Channels);
+        var size = Math.Clamp(blockBytes / bytes, 1, Math.Max(files.Count, 1));
+        var pixels = GC.AllocateUninitializedArray<byte>(checked(size * bytes));
         var remarks = new PictureRemark?[files.Count];
-        var bytes = height * width * ImageSet.Channels;
         var done = 0;
-        var work = Task.Run(() =>
+        void Block(int first)
+        {
+            var here = Math.Min(size, files.Count - first);
             Parallel.For(
-                0,
-                files.Count,
+                first,
+                first + here,
                 new ParallelOptions { CancellationToken = Interrupt.Token },
                 place =>
                 {
-                    remarks[place] = PictureFile.Read(
-                        place,
-                        files[place],
-                        height,
-                        width,
-                        pixels.AsSpan(place * bytes, bytes)
-                    );
+                    var target = pixels.AsSpan((place - first) * bytes, bytes);
+                    remarks[place] = PictureFile.Read(place, files[place], height, width, target);
                     Interlocked.Increment(ref done);
                 }
-            )
-        );
+            );
+            put(pixels.AsSpan(0, Pack(pixels, remarks.AsSpan(first, here), bytes) * bytes));
+        }
+        var work = Task.Run(() =>
+        {
+            for (var first = 0; first < files.Count; first += size)
+                Block(first);
+        });
         try
         {
             PictureBar.Follow(output, title, files.Count, () => Volatile.Read(ref done), work);
@@ -49,7 +89,7 @@ internal static class PictureReading
         }
 
         int[] kept = [.. Enumerable.Range(0, files.Count).Where(place => remarks[place] is not { LeftOut: true })];
-        return new Pictures(Packed(pixels, kept, bytes), kept, [.. remarks.OfType<PictureRemark>()]);
+        return (kept, [.. remarks.OfType<PictureRemark>()]);
     }
 
     /// <summary>One line for the files that are left out and one for those that are unusual, however many they are.
@@ -88,13 +128,18 @@ internal static class PictureReading
         );
     }
 
-    /// <summary>The kept images moved together.</summary>
-    private static byte[] Packed(byte[] pixels, int[] kept, int bytes)
+    /// <summary>Moves together what is kept; gives how many that are.</summary>
+    private static int Pack(byte[] pixels, ReadOnlySpan<PictureRemark?> remarks, int bytes)
     {
-        for (var i = 0; i < kept.Length; i++)
-            if (kept[i] != i)
-                pixels.AsSpan(kept[i] * bytes, bytes).CopyTo(pixels.AsSpan(i * bytes));
-        var length = kept.Length * bytes;
-        return length == pixels.Length ? pixels : pixels[..length];
+        var kept = 0;
+        for (var place = 0; place < remarks.Length; place++)
+        {
+            if (remarks[place] is { LeftOut: true })
+                continue;
+            if (kept != place)
+                pixels.AsSpan(place * bytes, bytes).CopyTo(pixels.AsSpan(kept * bytes));
+            kept++;
+        }
+        return kept;
     }
 }
