@@ -42,7 +42,7 @@ module PlainModule =
                 groups = int64 conv.Groups,
                 bias = conv.Bias
             )
-        | Layer.BatchNorm2d -> torch.nn.BatchNorm2d(channels plan.In)
+        | Layer.BatchNorm2d it -> torch.nn.BatchNorm2d(channels plan.In, eps = it.Epsilon, momentum = it.Momentum)
         | Layer.GroupNorm(groups, epsilon) -> torch.nn.GroupNorm(int64 groups, channels plan.In, epsilon)
         | Layer.Activation Activation.Relu -> torch.nn.ReLU()
         | Layer.Activation Activation.LeakyRelu -> torch.nn.LeakyReLU Activations.leakySlope

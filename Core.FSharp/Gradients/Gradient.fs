@@ -23,7 +23,7 @@ module internal Gradient =
         match layer.Layer with
         | Layer.Conv2d conv -> convolution weights conv [ layer ] (readBy = ReadBy.Norm)
         | Layer.Linear _ -> linear weights layer
-        | Layer.BatchNorm2d -> normalise weights layer false
+        | Layer.BatchNorm2d _ -> normalise weights layer false
         | Layer.Activation kind when Backward.knows kind -> activation kind
         | Layer.MaxPool2d pool -> maxPool pool (Shape.dims out |> List.map int64)
         | Layer.AvgPool2d pool -> averagePool pool

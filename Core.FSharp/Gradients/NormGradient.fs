@@ -27,6 +27,7 @@ module internal NormGradient =
 
     [<NoComparison>]
     type private Norm = {
+        Settings: BatchNorm2d
         Weight: Tensor
         Bias: Tensor
         Mean: Tensor
@@ -39,6 +40,7 @@ module internal NormGradient =
         let key role = layer.Tensors |> List.find (fun spec -> spec.Role = role) |> _.Key
 
         {
+            Settings = BatchNorm2d.ofLayer layer.Layer
             Weight = weights[key Role.Weight]
             Bias = weights[key Role.Bias]
             Mean = weights[key Role.RunningMean]
@@ -52,11 +54,11 @@ module internal NormGradient =
         let moments = NormKernel.moments x
         let count = float x.Count
         let weight, bias = numbers norm.Weight, numbers norm.Bias
-        let scale = moments.Var |> Array.map (fun var -> 1.0 / sqrt (var + BatchNorm2d.epsilon))
+        let scale = moments.Var |> Array.map (fun var -> 1.0 / sqrt (var + norm.Settings.Epsilon))
         let slope = Array.map2 (*) weight scale
         // The running variance estimates that of all images, hence one less to divide by.
         let unbiased = count / max 1.0 (count - 1.0)
-        let share = BatchNorm2d.momentum
+        let share = norm.Settings.Momentum
         let towards (value: float) old = (1.0 - share) * old + share * value
         change norm.Mean (fun place -> towards moments.Mean[place])
         change norm.Var (fun place -> towards (unbiased * moments.Var[place]))

@@ -37,7 +37,10 @@ module internal Folding =
 
     let affine (weights: Weights) (layer: LayerPlan) : Affine =
         let tensor = required weights layer
-        let scale = tensor Role.Weight / (tensor Role.RunningVar + scalar BatchNorm2d.epsilon).sqrt()
+
+        let scale =
+            tensor Role.Weight
+            / (tensor Role.RunningVar + scalar (BatchNorm2d.ofLayer layer.Layer).Epsilon).sqrt()
 
         { Scale = scale; Shift = tensor Role.Bias - tensor Role.RunningMean * scale }
 

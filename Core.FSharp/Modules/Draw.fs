@@ -94,7 +94,7 @@ module Draw =
 
     /// Draws every parameter anew; running statistics stay as they are.
     let initialise initialisation generator (weights: Weights) =
-        let layers = [ for plan, layer in Plan.layers weights.Plan -> plan.Path, layer ]
+        let layers = [ for plan, layer in Plan.constructed weights.Plan -> plan.Path, layer ]
         layers |> List.iter (snd >> construct generator weights)
 
         let redrawn (redraws: Redraws) =

@@ -61,7 +61,7 @@ module internal LayerForward =
         let tensor = tensor weights layer >> nonNull
         let weight, bias = tensor Role.Weight, tensor Role.Bias
         let mean, var = tensor Role.RunningMean, tensor Role.RunningVar
-        let momentum, epsilon = BatchNorm2d.momentum, BatchNorm2d.epsilon
+        let { Momentum = momentum; Epsilon = epsilon } = BatchNorm2d.ofLayer layer.Layer
         let settings = $"{ScriptText.number momentum}, {ScriptText.number epsilon}"
 
         {
@@ -233,6 +233,37 @@ module internal LayerForward =
             Script = Some(fun _ x -> x)
         }
 
+    /// A linear layer over the channels of each pixel, which lie last in memory or are brought there.
+    let private pixelLinear (weights: Weights) (plan: LayerPlan) =
+        let weight, bias = nonNull (tensor weights plan Role.Weight), tensor weights plan Role.Bias
+        let dtype = weights.Placement.DType
+
+        {
+            Run =
+                fresh (fun x _ ->
+                    use _ = torch.NewDisposeScope()
+
+                    let bias: Tensor | null =
+                        match bias with
+                        | null -> null
+                        | bias -> bias.``to`` dtype
+
+                    F
+                        .linear(x.permute (0L, 2L, 3L, 1L), weight.``to`` dtype, bias)
+                        .permute(0L, 3L, 1L, 2L)
+                        .MoveToOuterDisposeScope())
+            Script =
+                Some(fun script x ->
+                    let bias =
+                        match bias with
+                        | null -> "None"
+                        | bias -> script.Constant bias
+
+                    let last = script.Let $"torch.permute({x.Text}, [0, 2, 3, 1])"
+                    let y = script.Let $"torch.linear({last.Text}, {script.Constant weight}, {bias})"
+                    script.Let $"torch.permute({y.Text}, [0, 3, 1, 2])")
+        }
+
     /// A layer that has no tensors.
     let private simple (call: Tensor -> Tensor) (script: string -> string) = {
         Run = fresh (fun x _ -> call x)
@@ -244,7 +275,8 @@ module internal LayerForward =
         match plan.Layer with
         | Layer.Conv2d conv -> convolution weights plan conv
         | Layer.Linear _ -> linear weights plan
-        | Layer.BatchNorm2d -> batchNorm weights plan
+        | Layer.PixelLinear _ -> pixelLinear weights plan
+        | Layer.BatchNorm2d _ -> batchNorm weights plan
         | Layer.Activation kind -> {
             Run = activate kind overwrite
             Script = Some(fun script x -> ActivationCall.write script kind x)

@@ -11,7 +11,13 @@ module Catalogue =
     let private tutorialFamilies = [ GoogleNet.family; ResNet.family; ResNet.preActivationFamily; DenseNet.family ]
 
     let mutable private families =
-        tutorialFamilies @ TorchvisionResNet.families @ TorchvisionDenseNet.families
+
+        tutorialFamilies
+        @ TorchvisionResNet.families
+        @ TorchvisionDenseNet.families
+        @ MobileNet.families
+        @ EfficientNet.families
+        @ ConvNext.families
 
     let private tryFind (name: string) =
         families

@@ -8,12 +8,14 @@ open System.Globalization
 type Hparam =
     | Int of int
     | Ints of int list
+    | Number of float
     | Text of string
 
     override value.ToString() =
         match value with
         | Int number -> string number
         | Ints numbers -> numbers |> List.map string |> String.concat ","
+        | Number number -> number.ToString("R", CultureInfo.InvariantCulture)
         | Text text -> text
 
 [<RequireQualifiedAccess>]
@@ -38,6 +40,10 @@ module Hparam =
                 Ok(Hparam.Ints(numbers |> Array.choose id |> List.ofArray))
             else
                 Error "whole numbers separated by commas, such as 16,32,64"
+        | Hparam.Number _ ->
+            match Double.TryParse(text.Trim(), NumberStyles.Float, CultureInfo.InvariantCulture) with
+            | true, number when Double.IsFinite number -> Ok(Hparam.Number number)
+            | _ -> Error "a number"
         | Hparam.Text _ -> Ok(Hparam.Text(text.Trim()))
 
 /// What may have been meant by a word that is not known.

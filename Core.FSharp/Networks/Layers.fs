@@ -186,7 +186,35 @@ module Layers =
         Random = false
     }
 
-    let private batchNorm: LayerFacts =
+    /// A linear layer for each pixel of a map.
+    let private pixelLinear features bias : LayerFacts = {
+        linear features bias with
+            Type = "PixelLinear"
+            On =
+                fun got ->
+                    match got with
+                    | Shape.Features _ -> Error(ShapeProblem.NeedsImage got)
+                    | Shape.Image(count, height, width) ->
+                        let elements = Shape.volume [ int64 features; int64 height; int64 width ]
+
+                        if elements > largest then
+                            Error(ShapeProblem.TooLarge elements)
+                        else
+                            Shape.Image(features, height, width)
+                            |> outcome
+                                (drawn [ features; count ] features bias)
+                                (Shape.volume [ elements; int64 count ])
+                            |> Ok
+    }
+
+    let private positive setting value = [
+        if not (value > 0.0 && System.Double.IsFinite value) then
+            ShapeProblem.OutOfRange(setting, value, "a number above 0")
+    ]
+
+    let private batchNorm (it: BatchNorm2d) : LayerFacts =
+        let usual = BatchNorm2d.usual
+
         let tensors channels =
             affine channels
             @ [
@@ -197,17 +225,23 @@ module Layers =
 
         {
             plain "BatchNorm2d" LayerKind.Norm Kept.Input Storage.New Ok with
+                Settings = [
+                    if it.Epsilon <> usual.Epsilon then
+                        "epsilon", Setting.Number it.Epsilon
+                    if it.Momentum <> usual.Momentum then
+                        "momentum", Setting.Number it.Momentum
+                ]
+                Problems = [
+                    yield! positive "epsilon" it.Epsilon
+                    if not (it.Momentum >= 0.0 && it.Momentum <= 1.0) then
+                        ShapeProblem.OutOfRange("momentum", it.Momentum, "a number from 0 to 1")
+                ]
                 On =
                     fun got ->
                         match got with
                         | Shape.Image(channels, _, _) -> Ok(outcome (tensors channels) 0L got)
                         | Shape.Features _ -> Error(ShapeProblem.NeedsImage got)
         }
-
-    let private positive setting value = [
-        if not (value > 0.0 && System.Double.IsFinite value) then
-            ShapeProblem.OutOfRange(setting, value, "a number above 0")
-    ]
 
     let private groupNorm groups epsilon : LayerFacts = {
         plain "GroupNorm" LayerKind.Norm Kept.Input Storage.New Ok with
@@ -267,7 +301,8 @@ module Layers =
         match layer with
         | Layer.Conv2d it -> convolution it
         | Layer.Linear(features, bias) -> linear features bias
-        | Layer.BatchNorm2d -> batchNorm
+        | Layer.PixelLinear(features, bias) -> pixelLinear features bias
+        | Layer.BatchNorm2d it -> batchNorm it
         | Layer.GroupNorm(groups, epsilon) -> groupNorm groups epsilon
         | Layer.LayerNorm2d epsilon -> layerNorm epsilon
         | Layer.Activation kind -> activation kind
@@ -311,12 +346,31 @@ module Layers =
         Bias = read.Switch "bias"
     }
 
+    let private norm (read: SettingReader) : BatchNorm2d =
+        let usual = BatchNorm2d.usual
+
+        {
+            Epsilon = if read.Has "epsilon" then read.Number "epsilon" else usual.Epsilon
+            Momentum = if read.Has "momentum" then read.Number "momentum" else usual.Momentum
+        }
+
+    /// Layers that are written as their name alone: they have no settings, or the usual ones.
+    let bare: Layer list = [
+        Layer.BatchNorm2d BatchNorm2d.usual
+        Layer.AdaptiveAvgPool2d
+        Layer.Flatten
+        for kind in Activations.all do
+            Layer.Activation kind
+    ]
+
     /// A layer of each sort with all settings that it may have, and how those make one again.
     let forms: (Layer * (SettingReader -> Layer)) list = [
         let alone layer = layer, (fun (_: SettingReader) -> layer)
 
         Layer.Conv2d(Conv2d.square 1 2 |> Conv2d.dilation 2 |> Conv2d.groups 2), conv >> Layer.Conv2d
         Layer.Linear(1, true), (fun read -> Layer.Linear(read.Whole "features", read.Switch "bias"))
+        Layer.PixelLinear(1, true), (fun read -> Layer.PixelLinear(read.Whole "features", read.Switch "bias"))
+        Layer.BatchNorm2d { Epsilon = 1e-3; Momentum = 0.01 }, norm >> Layer.BatchNorm2d
         Layer.GroupNorm(1, 1e-5), (fun read -> Layer.GroupNorm(read.Whole "groups", read.Number "epsilon"))
         Layer.LayerNorm2d 1e-6, (fun read -> Layer.LayerNorm2d(read.Number "epsilon"))
         Layer.LayerScale 1.0, (fun read -> Layer.LayerScale(read.Number "initial"))
@@ -324,7 +378,6 @@ module Layers =
         Layer.StochasticDepth 0.5, (fun read -> Layer.StochasticDepth(read.Number "rate"))
         Layer.MaxPool2d(Pool2d.square 1 1 0 |> Pool2d.ceiling), pooling >> Layer.MaxPool2d
         Layer.AvgPool2d(Pool2d.square 1 1 0 |> Pool2d.ceiling), pooling >> Layer.AvgPool2d
-        alone Layer.BatchNorm2d
         alone Layer.AdaptiveAvgPool2d
         alone Layer.Flatten
 

@@ -15,6 +15,9 @@ module Limits =
     /// Channels of a group.
     let channels = 65_536
 
+    /// How much wider or deeper than published a network may be made: the largest published ones are twice as wide.
+    let multiple = 16.0
+
     /// Growth and bottleneck of dense layers, which are multiplied with each other.
     let growth = 4_096
 

@@ -71,6 +71,12 @@ type Hparams(values: (string * Hparam) list) =
         | Hparam.Ints numbers -> numbers
         | other -> invalidOp $"hyperparameter {key} is {other}, no list of whole numbers"
 
+    /// A number; throws `InvalidOperationException` where the hyperparameter is none.
+    member _.Number key =
+        match find key with
+        | Hparam.Number number -> number
+        | other -> invalidOp $"hyperparameter {key} is {other}, no number"
+
     /// A word; throws `InvalidOperationException` where the hyperparameter is none.
     member _.Text key =
         match find key with
@@ -121,6 +127,17 @@ module HparamSpec =
                     Error $"hyperparameter {name} has {List.max numbers}, expected whole numbers of at most {most}"
                 | Hparam.Ints numbers when not numbers.IsEmpty && List.forall (fun n -> n >= 1) numbers -> Ok value
                 | other -> Error $"hyperparameter {name} is {other}, expected whole numbers of at least 1"
+    }
+
+    /// A number from `least` to `most`.
+    let number name usual least most : HparamSpec = {
+        Name = name
+        Default = Hparam.Number usual
+        Check =
+            fun value ->
+                match value with
+                | Hparam.Number number when number >= least && number <= most -> Ok value
+                | other -> Error $"hyperparameter {name} is {other}, expected a number from {least} to {most}"
     }
 
     /// How often a part is repeated, group by group.

@@ -48,11 +48,19 @@ type Pool2d = {
     Ceiling: bool
 }
 
+/// Settings of a batch norm.
+type BatchNorm2d = {
+    /// Added to the variance.
+    Epsilon: float
+    /// Share of a batch in the running statistics.
+    Momentum: float
+}
+
 /// A leaf of a network, named as PyTorch names it.
 [<RequireQualifiedAccess>]
 type Layer =
     | Conv2d of Conv2d
-    | BatchNorm2d
+    | BatchNorm2d of BatchNorm2d
     /// Over the channels of each group and all pixels of one example.
     | GroupNorm of groups: int * epsilon: float
     /// Over the channels of each pixel.
@@ -72,6 +80,9 @@ type Layer =
     /// `[N, C, H, W]` to `[N, C·H·W]`.
     | Flatten
     | Linear of features: int * bias: bool
+    /// The same over the channels of each pixel: PyTorch's `Linear` on maps whose channels are last. `[N, C, H, W]` to
+    /// `[N, features, H, W]`.
+    | PixelLinear of features: int * bias: bool
 
 /// How the branches of a fork come together.
 [<RequireQualifiedAccess>]
@@ -92,6 +103,9 @@ type Net =
     | Fork of Join * Net list
     /// One segment of the path of every parameter below it.
     | Named of string * Net
+    /// What is inside is constructed in another order than it is read in, by the next segment of its tensors' keys: first
+    /// these, then all others. First draws and the `state_dict` go by the order of construction.
+    | Ordered of segments: string list * Net
 
 [<RequireQualifiedAccess>]
 module Sides =
@@ -150,11 +164,20 @@ module Pool2d =
 [<RequireQualifiedAccess>]
 module BatchNorm2d =
 
-    /// Share of a batch in the running statistics: PyTorch's default, which the published networks keep.
+    /// Share of a batch in the running statistics: PyTorch's default, which most published networks keep.
     let momentum = 0.1
 
-    /// Added to the variance: PyTorch's default, which the published networks keep.
+    /// Added to the variance: PyTorch's default, which most published networks keep.
     let epsilon = 1e-5
+
+    /// PyTorch's default.
+    let usual = { Epsilon = epsilon; Momentum = momentum }
+
+    /// The settings of a layer that is a batch norm. Throws `InvalidOperationException` for any other.
+    let ofLayer layer =
+        match layer with
+        | Layer.BatchNorm2d it -> it
+        | layer -> invalidOp $"{layer} is no batch norm"
 
 /// The vocabulary in which networks are written: `conv 64 >>> batchNorm >>> relu`. Opened by name, since its words
 /// are short.
@@ -207,7 +230,10 @@ module Combinators =
 
     /// Each channel to mean 0 and variance 1 over the batch (in evaluation by the running statistics), then scaled and
     /// shifted as is learned.
-    let batchNorm = Net.Layer Layer.BatchNorm2d
+    let batchNorm = Net.Layer(Layer.BatchNorm2d BatchNorm2d.usual)
+
+    /// The same with an epsilon and a momentum of its own.
+    let batchNormWith epsilon momentum = Net.Layer(Layer.BatchNorm2d { Epsilon = epsilon; Momentum = momentum })
 
     /// With PyTorch's default epsilon.
     let groupNorm groups = Net.Layer(Layer.GroupNorm(groups, 1e-5))
@@ -265,3 +291,9 @@ module Combinators =
 
     /// A fully connected layer with bias.
     let linear features = Net.Layer(Layer.Linear(features, true))
+
+    /// A fully connected layer with bias over the channels of each pixel.
+    let pixelLinear features = Net.Layer(Layer.PixelLinear(features, true))
+
+    /// `net`, constructed in another order than it is read in: what is below these segments first.
+    let ordered segments net = Net.Ordered(segments, net)

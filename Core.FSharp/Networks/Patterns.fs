@@ -17,7 +17,7 @@ module internal Patterns =
     /// A batch norm.
     let (|Norm|_|) plan =
         match plan with
-        | Layer({ Layer = Layer.BatchNorm2d } as layer) -> Some layer
+        | Layer({ Layer = Layer.BatchNorm2d _ } as layer) -> Some layer
         | _ -> None
 
     let (|Act|_|) plan =

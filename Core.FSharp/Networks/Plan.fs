@@ -1,7 +1,13 @@
 namespace Hybrid
 
 /// A layer, the tensors it owns, and its multiply-adds for one example.
-type LayerPlan = { Layer: Layer; Tensors: TensorSpec list; Macs: int64 }
+type LayerPlan = {
+    Layer: Layer
+    Tensors: TensorSpec list
+    Macs: int64
+    /// In the order of construction, which is that of reading unless the network says otherwise.
+    Place: int
+}
 
 /// A network with every path and every shape worked out. A fork has two branches or more.
 type Plan = {
@@ -67,13 +73,39 @@ module Plan =
             |> Option.map (stacked Shape.Features [])
             |> Option.defaultValue differ
 
+    /// What of some layers with their tensors is constructed first, inside a part at `path`: places by the next segment of
+    /// the keys.
+    let private inOrder path (segments: string list) (layers: (int * TensorSpec list) list) =
+        let rank (_, tensors: TensorSpec list) =
+            match tensors with
+            | [] -> segments.Length
+            | first :: _ ->
+                let key = if path = "" then first.Key else first.Key.Substring(path.Length + 1)
+                let segment = key.Split('.')[0]
+                segments |> List.tryFindIndex ((=) segment) |> Option.defaultValue segments.Length
+
+        List.sortBy rank layers
+
+    /// The plan with each layer's place, where it is constructed in the order of these: its places in the order of reading.
+    let private constructedIn (order: int list) (plan: Plan) : Plan =
+        let places = order |> List.mapi (fun place layer -> layer, place) |> dict
+
+        let rec walk (plan: Plan) =
+            match plan.Node with
+            | PlanNode.Layer layer -> { plan with Node = PlanNode.Layer { layer with Place = places[layer.Place] } }
+            | PlanNode.Chain members -> { plan with Node = PlanNode.Chain(List.map walk members) }
+            | PlanNode.Fork(join, branches) -> { plan with Node = PlanNode.Fork(join, List.map walk branches) }
+
+        walk plan
+
     /// Paths of the members of a chain or a fork: a named one brings its own segment, a sole unnamed one adds none,
     /// and several unnamed ones are told apart by their place. What holds nothing needs no place.
     let private memberPaths path members =
-        let needsPlace net =
+        let rec needsPlace net =
             match net with
             | Net.Named _
             | Net.Chain [] -> false
+            | Net.Ordered(_, inner) -> needsPlace inner
             | _ -> true
 
         let several = members |> List.filter needsPlace |> List.length > 1
@@ -87,6 +119,9 @@ module Plan =
         let errors = ResizeArray<ShapeError>()
         let numbers = ref 0L
         let keys = System.Collections.Generic.HashSet<string>()
+        // Layers with their tensors in the order of construction, told by their places in the order of reading.
+        let mutable constructed: (int * TensorSpec list) list = []
+        let mutable read = 0
 
         let report path part problem = errors.Add { Path = path; Part = part; Problem = problem }
 
@@ -99,6 +134,12 @@ module Plan =
                     report path "Named" (ShapeProblem.BadName segment)
 
                 walk (join path segment) input inner
+            | Net.Ordered(segments, inner) ->
+                let before = constructed
+                constructed <- []
+                let walked = walk path input inner
+                constructed <- List.rev (inOrder path segments (List.rev constructed)) @ before
+                walked
             | Net.Chain members ->
                 let plans, out =
                     List.zip (memberPaths path members) members
@@ -145,7 +186,9 @@ module Plan =
                     |> Option.iter (fun tensor -> report (ShapeProblem.TooLarge tensor.Elements))
 
                     numbers.Value <- numbers.Value + (tensors |> List.sumBy _.Elements)
-                    let planned = { Layer = layer; Tensors = tensors; Macs = outcome.Macs }
+                    let planned = { Layer = layer; Tensors = tensors; Macs = outcome.Macs; Place = read }
+                    constructed <- (read, tensors) :: constructed
+                    read <- read + 1
                     node path input (Some outcome.Out) (PlanNode.Layer planned), Some outcome.Out
                 | Error problem ->
                     report problem
@@ -174,7 +217,9 @@ module Plan =
             report "" "Network" (ShapeProblem.NetworkTooLarge numbers.Value)
 
         match walked with
-        | Some plan, _ when errors.Count = 0 -> Ok plan
+        | Some plan, _ when errors.Count = 0 ->
+            let order = constructed |> List.rev |> List.map fst
+            Ok(if order = [ 0 .. read - 1 ] then plan else constructedIn order plan)
         | _ -> Error(List.ofSeq errors)
 
     /// The parts that follow one another in a plan: chains within chains are none of their own.
@@ -183,15 +228,18 @@ module Plan =
         | PlanNode.Chain members -> List.collect sequence members
         | _ -> [ plan ]
 
-    /// All layers in the order in which PyTorch constructs them.
+    /// All layers in the order in which they are read.
     let rec layers (plan: Plan) : (Plan * LayerPlan) list =
         match plan.Node with
         | PlanNode.Layer layer -> [ plan, layer ]
         | PlanNode.Chain members
         | PlanNode.Fork(_, members) -> List.collect layers members
 
+    /// All layers in the order in which PyTorch constructs them.
+    let constructed plan : (Plan * LayerPlan) list = layers plan |> List.sortBy (fun (_, layer) -> layer.Place)
+
     /// The tensors of the state, in the order of PyTorch's `state_dict`.
-    let stateTensors plan : TensorSpec list = layers plan |> List.collect (fun (_, layer) -> layer.Tensors)
+    let stateTensors plan : TensorSpec list = constructed plan |> List.collect (fun (_, layer) -> layer.Tensors)
 
     /// The tensors of the last layer that has any, if it is a linear one: in a classifier they alone depend on the
     /// number of classes. Empty otherwise.

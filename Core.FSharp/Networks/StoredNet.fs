@@ -10,7 +10,8 @@ open System.Text.Json
 /// `[{"name":"0","net":{"conv2d":{"channels":64,"kernel":3,"stride":1,"padding":1,"bias":true}}},"batchnorm2d","relu"]`
 ///
 /// A chain is an array. A layer is PyTorch's name in lower case: alone where it has no settings, otherwise as the key
-/// of its settings. `{"concat":[]}` and `{"sum":[]}` are forks, `{"name":"blocks","net":[]}` names what is below it.
+/// of its settings. `{"concat":[]}` and `{"sum":[]}` are forks, `{"name":"blocks","net":[]}` names what is below it, and
+/// `{"order":["b","a"],"net":[]}` says what of it is constructed first.
 [<RequireQualifiedAccess>]
 module StoredNet =
 
@@ -67,6 +68,13 @@ module StoredNet =
         | Net.Named(segment, inner) ->
             within "name" (fun () ->
                 json.WriteStringValue segment
+                json.WritePropertyName "net"
+                writeNet json inner)
+        | Net.Ordered(segments, inner) ->
+            within "order" (fun () ->
+                json.WriteStartArray()
+                segments |> List.iter (fun (segment: string) -> json.WriteStringValue segment)
+                json.WriteEndArray()
                 json.WritePropertyName "net"
                 writeNet json inner)
 
@@ -155,11 +163,7 @@ module StoredNet =
         | JsonValueKind.String ->
             let given = string (json.GetString())
 
-            let plain = [
-                for key, (layer, settings, _) in forms do
-                    if List.isEmpty settings then
-                        key, layer
-            ]
+            let plain = [ for layer in Layers.bare -> key layer, layer ]
 
             match List.tryFind (fun (key, _) -> key = given) plain with
             | Some(_, layer) -> Net.Layer layer
@@ -187,13 +191,26 @@ module StoredNet =
 
         let keys = [ for property in json.EnumerateObject() -> property.Name ]
 
-        if List.contains "name" keys || List.contains "net" keys then
+        if List.contains "order" keys then
+            let at = fields place [ "order"; "net" ] json
+            let place', segments = at "order"
+
+            if segments.ValueKind <> JsonValueKind.Array then
+                wrong place' "an array of names" segments
+
+            let segments = [
+                for index, segment in Seq.indexed (segments.EnumerateArray()) do
+                    text ($"{place'}[{index}]", segment)
+            ]
+
+            Net.Ordered(segments, readNet $"{place}.net" (snd (at "net")))
+        elif List.contains "name" keys || List.contains "net" keys then
             let at = fields place [ "name"; "net" ] json
             Net.Named(text (at "name"), readNet $"{place}.net" (snd (at "net")))
         else
             match keys |> List.map (fun key -> key, List.tryFind (fun (form, _) -> form = key) forms) with
             | [ key, Some(_, form) ] -> form $"{place}.{key}" (json.GetProperty key)
-            | (key, None) :: _ -> refuse place (Suggest.unknown "key" ("name" :: List.map fst forms) key)
+            | (key, None) :: _ -> refuse place (Suggest.unknown "key" ("name" :: "order" :: List.map fst forms) key)
             | _ -> wrong place "an object with one key" json
 
     /// Layers, chains and forks: what stands in an array.

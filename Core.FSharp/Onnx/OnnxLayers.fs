@@ -173,14 +173,21 @@ module internal OnnxLayers =
         | Layer.Linear _ ->
             let weight = tensor Role.Weight
             draft.Node(name, "Gemm", x :: weight :: withBias (), [ "transB", whole 1 ])
-        | Layer.BatchNorm2d ->
+        // A 1×1 convolution is the same, and needs no other order of the dimensions.
+        | Layer.PixelLinear(features, _) ->
+            let key = (layer.Tensors |> List.find (fun spec -> spec.Role = Role.Weight)).Key
+            let table: Tensor = weights[key]
+            use flat = table.detach ()
+            use kernel = flat.reshape (flat.shape[0], flat.shape[1], 1L, 1L)
+            convolve draft name (Conv2d.square 1 features) (constant draft key kernel :: withBias ()) x
+        | Layer.BatchNorm2d it ->
             let tensors = [ Role.Weight; Role.Bias; Role.RunningMean; Role.RunningVar ] |> List.map tensor
 
             draft.Node(
                 name,
                 "BatchNormalization",
                 x :: tensors,
-                [ "epsilon", OnnxAttribute.Number BatchNorm2d.epsilon; "training_mode", whole 0 ]
+                [ "epsilon", OnnxAttribute.Number it.Epsilon; "training_mode", whole 0 ]
             )
         | Layer.GroupNorm(groups, epsilon) -> groupNorm draft weights name plan layer groups epsilon x
         | Layer.LayerNorm2d epsilon -> layerNorm draft weights name layer epsilon x

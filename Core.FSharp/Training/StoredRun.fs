@@ -29,6 +29,7 @@ module StoredRun =
         match value with
         | Hparam.Int n -> whole (int64 n)
         | Hparam.Ints numbers -> wholes numbers
+        | Hparam.Number x -> number x
         | Hparam.Text word -> text word
 
     let private model (model: Model) = [

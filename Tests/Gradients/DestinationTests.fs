@@ -40,7 +40,7 @@ let private parts (weights: Weights) =
 
     match layer.Layer with
     | Layer.Conv2d conv -> ConvGradient.convolution weights conv [ layer ] false
-    | Layer.BatchNorm2d -> NormGradient.normalise weights layer true
+    | Layer.BatchNorm2d _ -> NormGradient.normalise weights layer true
     | Layer.MaxPool2d pool -> LayerGradient.maxPool pool out
     | Layer.AvgPool2d pool -> LayerGradient.averagePool pool
     | Layer.AdaptiveAvgPool2d -> LayerGradient.globalAveragePool

@@ -57,7 +57,7 @@ let private idle (plan: Plan) =
             match plan.Node with
             | PlanNode.Layer { Layer = Layer.Conv2d _; Tensors = tensors } ->
                 keys (tensors |> List.filter (fun spec -> spec.Role = Role.Bias)) rest
-            | PlanNode.Layer { Layer = Layer.BatchNorm2d } -> before @ keys [] rest
+            | PlanNode.Layer { Layer = Layer.BatchNorm2d _ } -> before @ keys [] rest
             | PlanNode.Layer _ -> keys [] rest
             | PlanNode.Chain members -> keys before (members @ rest)
             | PlanNode.Fork(_, branches) -> List.collect (fun branch -> keys [] [ branch ]) branches @ keys [] rest

@@ -49,8 +49,8 @@ let byOperations: Evaluation =
         | Layer.Conv2d conv, weight :: bias ->
             let bias = List.tryHead bias |> Option.toObj
             F.conv2d (x, weight, bias, sides conv.Stride, sides conv.Padding, sides conv.Dilation, int64 conv.Groups)
-        | Layer.BatchNorm2d, [ weight; bias; mean; var; _ ] ->
-            F.batch_norm (x, mean.clone (), var.clone (), weight, bias, training, 0.1, 1e-5)
+        | Layer.BatchNorm2d it, [ weight; bias; mean; var; _ ] ->
+            F.batch_norm (x, mean.clone (), var.clone (), weight, bias, training, it.Momentum, it.Epsilon)
         | Layer.Activation Activation.Relu, _ -> x.relu ()
         | Layer.Activation Activation.LeakyRelu, _ -> F.leaky_relu (x, 0.01)
         | Layer.Activation Activation.Tanh, _ -> x.tanh ()
@@ -71,6 +71,8 @@ let byOperations: Evaluation =
             F.avg_pool2d (x, pair pool.Kernel, pair pool.Stride, pair pool.Padding, pool.Ceiling)
         | Layer.AdaptiveAvgPool2d, _ -> F.adaptive_avg_pool2d (x, pair 1)
         | Layer.Flatten, _ -> x.flatten (1L, -1L)
+        | Layer.PixelLinear _, weight :: bias ->
+            F.linear(x.permute (0L, 2L, 3L, 1L), weight, List.tryHead bias |> Option.toObj).permute(0L, 3L, 1L, 2L)
         | Layer.Linear _, weight :: bias -> F.linear (x, weight, List.tryHead bias |> Option.toObj)
         | other, _ -> failtest $"{Layers.name other} with {tensors.Length} tensors"
 
@@ -122,7 +124,7 @@ let byDefinition: Evaluation =
             (x - mean) / (var + epsilon.ToScalar()).sqrt() * spread weight + spread bias
         | Layer.LayerScale _, [ scale ] -> x * scale
         | (Layer.Dropout 0.0 | Layer.StochasticDepth 0.0), _ -> x
-        | Layer.BatchNorm2d, [ weight; bias; mean; var; _ ] ->
+        | Layer.BatchNorm2d it, [ weight; bias; mean; var; _ ] ->
             let spread (x: Tensor) = x.view (1L, -1L, 1L, 1L)
 
             let mean, var =
@@ -132,7 +134,7 @@ let byDefinition: Evaluation =
                 else
                     spread mean, spread var
 
-            (x - mean) / (var + 1e-5.ToScalar()).sqrt() * spread weight + spread bias
+            (x - mean) / (var + it.Epsilon.ToScalar()).sqrt() * spread weight + spread bias
         | Layer.Activation Activation.Relu, _ -> x.clamp_min (0.0.ToScalar())
         | Layer.Activation Activation.LeakyRelu, _ -> torch.where (x.gt (0.0.ToScalar()), x, x * 0.01.ToScalar())
         | Layer.Activation Activation.Tanh, _ -> torch.tanh x
@@ -151,6 +153,17 @@ let byDefinition: Evaluation =
             F.avg_pool2d (x, pair pool.Kernel, pair pool.Stride, pair pool.Padding, pool.Ceiling)
         | Layer.AdaptiveAvgPool2d, _ -> x.mean ([| 2L; 3L |], true)
         | Layer.Flatten, _ -> x.reshape (x.shape[0], -1L)
+        | Layer.PixelLinear _, weight :: bias ->
+            // One product for each example.
+            let pixels = x.flatten 2L
+            let out = weight.matmul pixels
+
+            let out =
+                match bias with
+                | [ bias ] -> out + bias.view (1L, -1L, 1L)
+                | _ -> out
+
+            out.view (x.shape[0], -1L, x.shape[2], x.shape[3])
         | Layer.Linear _, weight :: bias ->
             let out = x.matmul (weight.t ())
 

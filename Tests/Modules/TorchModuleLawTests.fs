@@ -23,6 +23,7 @@ let rec smooth net =
     | Net.Chain nets -> Net.Chain(List.map smooth nets)
     | Net.Fork(join, nets) -> Net.Fork(join, List.map smooth nets)
     | Net.Named(segment, inner) -> Net.Named(segment, smooth inner)
+    | Net.Ordered(segments, inner) -> Net.Ordered(segments, smooth inner)
 
 /// What the module makes of the same.
 let private ofModule (network: TorchModule) training (x: Tensor) (direction: Tensor) =

@@ -40,6 +40,7 @@ let rec private anyNet depth =
             2, Gen.map Net.Chain members
             1, Gen.map2 (fun join nets -> Net.Fork(join, nets)) (ArbMap.generate<Join> ArbMap.defaults) members
             1, Gen.map2 (fun segment net -> Net.Named(segment, net)) segment (anyNet (depth - 1))
+            1, Gen.map2 (fun segments net -> Net.Ordered(segments, net)) (Gen.listOf segment) (anyNet (depth - 1))
         ]
 
 let private side =
@@ -72,6 +73,7 @@ let rec private spoken depth =
             Gen.map sum several
             Gen.map residual inner
             Gen.map2 name segment inner
+            Gen.map2 ordered (Gen.listOf segment) inner
             Gen.map2 (>>>) inner inner
         ]
 

@@ -33,6 +33,21 @@ let private counts = [
     "densenet161", 28_681_000L
     "densenet169", 14_149_480L
     "densenet201", 20_013_928L
+    "mobilenet_v2", 3_504_872L
+    "mobilenet_v3_small", 2_542_856L
+    "mobilenet_v3_large", 5_483_032L
+    "efficientnet_b0", 5_288_548L
+    "efficientnet_b1", 7_794_184L
+    "efficientnet_b2", 9_109_994L
+    "efficientnet_b3", 12_233_232L
+    "efficientnet_b4", 19_341_616L
+    "efficientnet_b5", 30_389_784L
+    "efficientnet_b6", 43_040_704L
+    "efficientnet_b7", 66_347_960L
+    "convnext_tiny", 28_589_128L
+    "convnext_small", 50_223_688L
+    "convnext_base", 88_591_464L
+    "convnext_large", 197_767_336L
 ]
 
 let private refused name model overrides expected =

@@ -171,6 +171,7 @@ let private shrinking (channels, height, width) =
 /// How the parts of a network are put one after the other. Names are placeholders, told apart later.
 let private strung (nets: Net list) =
     Gen.elements [
+        name "n" (ordered [ "2"; "0" ] (sequential nets))
         chain nets
         name "n" (sequential nets)
         sequential nets |> name "n" |> name "n"
@@ -260,6 +261,7 @@ let private apart net =
             let segment = $"n{count}"
             Net.Named(segment, walk inner)
         | Net.Named(segment, inner) -> Net.Named(segment, walk inner)
+        | Net.Ordered(segments, inner) -> Net.Ordered(segments, walk inner)
         | Net.Chain nets -> Net.Chain(List.map walk nets)
         | Net.Fork(join, nets) -> Net.Fork(join, List.map walk nets)
         | Net.Layer _ -> net
@@ -334,6 +336,11 @@ let rec shrink net =
         seq {
             yield inner
             for smaller in shrink inner -> Net.Named(segment, smaller)
+        }
+    | Net.Ordered(segments, inner) ->
+        seq {
+            yield inner
+            for smaller in shrink inner -> Net.Ordered(segments, smaller)
         }
     | Net.Chain nets -> inOne nets Net.Chain
     | Net.Fork(join, nets) -> inOne nets (fun nets -> Net.Fork(join, nets))

@@ -16,4 +16,10 @@ let members = [
     "resnext50_32x4d", [ classes; "layers", "1,1"; "groups", "4" ], image
     "wide_resnet50_2", [ classes; "layers", "1,1" ], image
     "densenet121", [ classes; "block_config", "2,3"; "growth_rate", "8" ], image
+    "mobilenet_v2", [ classes; "width_mult", "0.25" ], image
+    "mobilenet_v3_small", [ classes; "width_mult", "0.25" ], image
+    "mobilenet_v3_large", [ classes; "width_mult", "0.25" ], image
+    "efficientnet_b0", [ classes; "width_mult", "0.25"; "depth_mult", "0.5" ], image
+    "efficientnet_b5", [ classes; "width_mult", "0.25"; "depth_mult", "0.4" ], image
+    "convnext_tiny", [ classes; "dims", "8,16"; "depths", "1,2" ], image
 ]

@@ -125,6 +125,7 @@ let private request (case: Case) =
         match value with
         | Hparam.Int count -> JsonValue.Create count
         | Hparam.Ints counts -> JsonArray [| for count in counts -> JsonValue.Create count :> JsonNode |]
+        | Hparam.Number number -> JsonValue.Create number
         | Hparam.Text text -> JsonValue.Create text
 
     let settings =
