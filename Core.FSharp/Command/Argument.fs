@@ -15,6 +15,7 @@ type Argument =
     | Augment of string option
     | Batch_Size of string option
     | Betas of string option
+    | Body_Lr_Factor of string option
     | Checkpoint of string option
     | Checkpoints of string option
     | Clip_Norm of string option
@@ -32,7 +33,7 @@ type Argument =
     | Final_Div_Factor of string option
     | Find_Lr
     | Fold
-    | Freeze_Body
+    | Freeze_Body of string option
     | Gamma of string option
     | Hparam of string option
     | Image_Size of string option

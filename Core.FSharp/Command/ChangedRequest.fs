@@ -36,11 +36,9 @@ module internal ChangedRequest =
     /// Below this batch norms have too little to average over.
     let private leastSize = 8
 
-    /// A folder of one's own may be so small that a batch of the usual size leaves out much of every epoch: it gets a
+    /// A folder of one's own may be so small that a batch of the recipe's size, `usual`, leaves out much of every epoch: it gets a
     /// smaller one, and the last one is kept unless it is a single image, which batch norms cannot bear.
-    let fit images (request: TrainRequest) =
-        let usual = Recipe.plain.BatchSize
-
+    let fit usual images (request: TrainRequest) =
         let rec halved size =
             if size > leastSize && leastBatches * size > images then
                 halved (size / 2)

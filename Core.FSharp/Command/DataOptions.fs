@@ -105,7 +105,7 @@ module internal ModelOptions =
         |> Row.owned Owner.Process
 
     let init =
-        "--init CHECKPOINT  start from the weights of this checkpoint; its last layer starts anew where it has another number of classes"
+        "--init CHECKPOINT  start from the weights of this checkpoint; its last layer starts anew where it has another number of classes. On a folder of pictures the recipe is then one for that: AdamW, a warm-up and a cosine, the last layer alone at first (docs/finetune.md)"
         |> Row.sets Value.text (fun it draft -> { draft with Init = it })
 
     let weightsOfInit = {

@@ -9,13 +9,14 @@ module internal RecipeOptions =
 
     /// Published sets get the published recipe; a shorter run of it has its milestones at the places of the short one,
     /// since the rate would otherwise never fall. The drawn images are learned in a few minutes on two cores, and a
-    /// folder's pictures are seldom so many that they take longer.
-    let private start source (epochs: int option) model =
+    /// folder's pictures are seldom so many that they take longer. On weights that are there already they take less.
+    let private start source initialised (epochs: int option) model =
         let short usual = Recipe.short (Option.defaultValue usual epochs) model
         let published = Recipe.published model
 
         match source, epochs with
         | DataSource.Shapes, _ -> short 8
+        | DataSource.Folder _, _ when initialised -> Recipe.fineTuning (Option.defaultValue 10 epochs)
         | DataSource.Folder _, _ -> short 30
         | (DataSource.Cifar10 _ | DataSource.Cifar100 _), Some epochs when epochs < published.Epochs -> short epochs
         | (DataSource.Cifar10 _ | DataSource.Cifar100 _), _ -> published
@@ -33,7 +34,7 @@ module internal RecipeOptions =
     let private ofData = [
         for name, source in
             [ "CIFAR", DataSource.Cifar10 ""; "folder", DataSource.Folder ""; "shapes", DataSource.Shapes ] do
-            name, start source None (snd models.Head)
+            name, start source false None (snd models.Head)
     ]
 
     let private plain = Recipe.plain
@@ -74,6 +75,15 @@ module internal RecipeOptions =
             | _ -> Ok { draft with Training.Clipping = Some(Clipping.Value it) })
     ]
 
+    /// A change of how the layers before the last one are trained.
+    let private ofBody option change (draft: Draft) : Result<Draft, string> =
+        let body = change draft.Training.Body
+
+        if draft.Init = "" && body <> BodyTraining.trained then
+            Error $"--{option} is of a body that --init brings: --init is missing"
+        else
+            Ok { draft with Training.Body = body }
+
     /// In the order in which they change a recipe.
     let rows = [
         epochs
@@ -113,12 +123,11 @@ module internal RecipeOptions =
         |> Row.flag (fun draft -> { draft with Training.Shuffle = false })
         "--no-drop-last  train on the last batch of an epoch even if it is smaller"
         |> Row.flag (fun draft -> { draft with Training.DropLast = false })
-        "--freeze-body  train the last layer alone, the rest stays as --init brought it (default: all is trained)"
-        |> Row.flagFits (fun draft ->
-            if draft.Init = "" then
-                Error "--freeze-body trains the last layer on a body that --init brings: --init is missing"
-            else
-                Ok { draft with Training.FreezeBody = true })
+        "--freeze-body [N]  in the first N epochs, or in all, train the last layer alone; the rest, its norms included, stays as --init brought it (default: all is trained)"
+        |> Row.fits Value.frozenEpochs (fun it -> ofBody "freeze-body" (fun body -> { body with FrozenEpochs = it }))
+        "--body-lr-factor X  learning rate of the layers before the last one, which --init brings, in units of --lr"
+        |> Row.fits Value.positive (fun it -> ofBody "body-lr-factor" (fun body -> { body with RateFactor = it }))
+        |> Row.byDefault (Value.ofNumber plain.Body.RateFactor)
         seed
         "--log-every N  steps between two records of the training loss"
         |> Row.sets (Value.atLeast 1) (fun it draft -> { draft with Training.LogEvery = it })
@@ -135,7 +144,11 @@ module internal RecipeOptions =
             | DataSource.Folder _, Shape.Image(_, height, width) -> struct (height, width)
             | _ -> Draft.start.Data.Size
 
-        { Draft.start with Training = start source named model; Data.Size = size }
+        {
+            Draft.start with
+                Training = start source (GivenOption.has "init" given) named model
+                Data.Size = size
+        }
 
     /// What is wrong with a recipe as a whole.
     let check recipe = OptimizerOptions.check recipe @ ScheduleOptions.check recipe

@@ -29,6 +29,17 @@ module internal Value =
         | "false" -> Ok false
         | _ -> refuse option text "true or false"
 
+    /// Epochs in which a body is frozen; all where there is no number.
+    let frozenEpochs option (text: string) =
+        match text with
+        | ""
+        | "true" -> Ok BodyTraining.frozen.FrozenEpochs
+        | "false" -> Ok BodyTraining.trained.FrozenEpochs
+        | _ ->
+            match Int32.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture) with
+            | true, epochs when epochs >= 1 && epochs < Int32.MaxValue -> Ok epochs
+            | _ -> refuse option text "a whole number of epochs from 1 on, or none for all"
+
     let private decimal =
         Regex(@"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$", RegexOptions.CultureInvariant)
 

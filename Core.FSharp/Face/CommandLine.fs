@@ -36,8 +36,10 @@ type Requests =
     /// The same request for another model.
     static member WithModel(request: TrainRequest, name: string) : TrainRequest = ChangedRequest.withModel name request
 
-    /// The same request with a batch size that suits so many images, where it names none and they are the user's own.
-    static member Fitted(request: TrainRequest, images: int) : TrainRequest = ChangedRequest.fit images request
+    /// The same request with a batch size that suits so many images, where it names none and they are the user's own;
+    /// `usual` is that of its recipe.
+    static member Fitted(request: TrainRequest, usual: int, images: int) : TrainRequest =
+        ChangedRequest.fit usual images request
 
     /// The same request for the same data at another place.
     static member Moved(request: TrainRequest, source: string) : TrainRequest =

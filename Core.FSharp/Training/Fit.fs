@@ -16,11 +16,10 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
     let mutable started = 0
 
     let mutable state =
-        let fresh = Loop.start recipe network stepsPerEpoch
+        let fresh = Loop.start recipe network stepsPerEpoch |> Loop.enter recipe network start.Epoch
 
         {
             fresh with
-                Epoch = start.Epoch
                 Batch = start.Batch
                 Step = start.Step
                 Optimizer = { fresh.Optimizer with Steps = start.OptimizerSteps }
@@ -112,7 +111,7 @@ type Fit(recipe: Recipe, network: TorchModule, train: Feed, validation: Feed opt
                 yield opening epoch
                 yield! trainEpoch epoch
                 yield! validate epoch
-                state <- { state with Epoch = epoch + 1; Batch = 0 }
+                state <- Loop.enter recipe network (epoch + 1) state
                 yield TrainingEvent.EpochEnded(epoch, state.Step - 1L)
                 yield! epochs ()
         }

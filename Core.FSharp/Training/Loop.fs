@@ -148,6 +148,34 @@ module Loop =
         pass.Backward()
         BatchMetrics.make loss pass.Output batch.Labels
 
+    let private isFrozen (recipe: Recipe) epoch = epoch < recipe.Body.FrozenEpochs
+
+    /// What is trained in an epoch.
+    let private trainable recipe weights epoch =
+        if isFrozen recipe epoch then
+            TrainableParameters.head weights
+        else
+            TrainableParameters.all weights
+
+    /// The state at the beginning of an epoch, counted from 0: of what is trained from there on, and of nothing else, gradients
+    /// are asked for.
+    let enter recipe (network: TorchModule) epoch (state: TrainingState) : TrainingState =
+        let trainable = trainable recipe network.Weights epoch
+
+        if trainable <> state.Trainable then
+            TrainableParameters.ask trainable network.Weights
+
+        { state with Epoch = epoch; Batch = 0; Trainable = trainable }
+
+    /// The rate of each part that is trained, where the head's is `rate`.
+    let private rates (recipe: Recipe) weights (state: TrainingState) rate =
+        if recipe.Body.RateFactor = 1.0 || isFrozen recipe state.Epoch then
+            [ rate, state.Trainable ]
+        else
+            let head = TrainableParameters.head weights
+            let body = TrainableParameters.without head state.Trainable
+            (rate, head) :: [ for part in body -> rate * recipe.Body.RateFactor, part ]
+
     /// One step: the mean gradient of the losses of some batches, each read once, and the change of the weights that
     /// follows from it.
     let step
@@ -157,8 +185,10 @@ module Loop =
         (batches: Batch seq)
         : TrainingState * BatchMetrics =
         // A frozen body is evaluated: it counts no batches and measures none.
-        if network.training = recipe.FreezeBody then
-            network.train (not recipe.FreezeBody)
+        let frozen = isFrozen recipe state.Epoch
+
+        if network.training = frozen then
+            network.train (not frozen)
 
         let gradient = network.Weights.Grad
         clear gradient
@@ -184,7 +214,8 @@ module Loop =
 
         recipe.Clipping |> Option.iter (fun clipping -> Clipping.apply clipping gradient)
         let rate = state.RateAt recipe state.Place
-        let optimizer = Optimizer.step recipe.Optimizer rate state.Trainable network.Weights state.Optimizer
+        let parts = rates recipe network.Weights state rate
+        let optimizer = Optimizer.step recipe.Optimizer parts network.Weights state.Optimizer
 
         match recipe.Average, state.Average with
         | Some decay, Some average -> Average.step decay state.Step network average
@@ -221,13 +252,7 @@ module Loop =
     /// Before the first step of a run with so many steps in an epoch.
     let start (recipe: Recipe) (network: TorchModule) stepsPerEpoch : TrainingState =
         let weights = network.Weights
-
-        let trainable =
-            if recipe.FreezeBody then
-                TrainableParameters.head weights
-            else
-                TrainableParameters.all weights
-
+        let trainable = trainable recipe weights 0
         TrainableParameters.ask trainable weights
 
         {

@@ -117,16 +117,13 @@ module Optimizer =
             weights.add_ (momentum, scalar -rate) |> ignore
         | _ -> invalidOp "RMSprop keeps one moment or two"
 
-    /// Changes the trained weights by their gradients, in place, at learning rate `rate`.
-    let step
+    let private change
         optimizer
         (rate: float)
         (trainable: TrainableParameters)
         (weights: Weights)
         (state: OptimizerState)
-        : OptimizerState =
-        use _ = torch.NewDisposeScope()
-        use _ = torch.no_grad ()
+        =
         let flat, gradient = trainable.Of weights.Flat, trainable.Of weights.Grad
 
         let part = {
@@ -138,5 +135,18 @@ module Optimizer =
         | Optimizer.Sgd p -> sgd p rate flat gradient part
         | Optimizer.Adam p -> adam p rate flat gradient part
         | Optimizer.RmsProp p -> rmsProp p rate flat gradient part
+
+    /// Changes the trained weights by their gradients, in place, each part at its learning rate.
+    let step
+        optimizer
+        (parts: (float * TrainableParameters) list)
+        (weights: Weights)
+        (state: OptimizerState)
+        : OptimizerState =
+        use _ = torch.NewDisposeScope()
+        use _ = torch.no_grad ()
+
+        for rate, trainable in parts do
+            change optimizer rate trainable weights state
 
         { state with Steps = state.Steps + 1L }

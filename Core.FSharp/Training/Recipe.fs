@@ -1,5 +1,24 @@
 namespace Hybrid
 
+/// How a run trains the body of a network: the layers before the last one, which mostly come from weights that others have
+/// trained.
+type BodyTraining = {
+    /// Epochs, from the first on, in which it is left as it is and the last layer alone is trained; batch norms then use the
+    /// statistics that they have and change none.
+    FrozenEpochs: int
+    /// Its learning rate, in units of the run's.
+    RateFactor: float
+}
+
+[<RequireQualifiedAccess>]
+module BodyTraining =
+
+    /// Trained like the last layer.
+    let trained: BodyTraining = { FrozenEpochs = 0; RateFactor = 1.0 }
+
+    /// Left as it is for the whole run.
+    let frozen: BodyTraining = { trained with FrozenEpochs = System.Int32.MaxValue }
+
 /// Everything that decides a run besides the network and the data.
 type Recipe = {
     Epochs: int
@@ -15,8 +34,7 @@ type Recipe = {
     Clipping: Clipping option
     /// Decay of an exponential moving average of the weights, which is then what is validated and kept.
     Average: float option
-    /// Trains the last layer alone; batch norms use the statistics that they have and change none.
-    FreezeBody: bool
+    Body: BodyTraining
     Augment: Augmentation list
     Shuffle: bool
     /// Leaves out a last batch that is smaller than the others.
@@ -70,7 +88,7 @@ module Recipe =
         Schedule = Schedule.Constant
         Clipping = None
         Average = None
-        FreezeBody = false
+        Body = BodyTraining.trained
         Augment = []
         Shuffle = true
         DropLast = true
@@ -121,6 +139,28 @@ module Recipe =
                 Schedule = schedule words
                 Objective = Objective.CrossEntropy words.LabelSmoothing
                 Average = words.Average
+                Augment = Augment.tutorial
+        }
+
+    /// For weights that were trained on many images of another kind, on few of one's own: the last layer alone at first, since it
+    /// starts anew, then all layers, those before it at a tenth of its rate, which rises for an epoch and falls along a
+    /// cosine. Runs of a few epochs do without the first.
+    let fineTuning epochs : Recipe =
+        let few = epochs < 3
+
+        {
+            plain with
+                Epochs = epochs
+                BatchSize = 32
+                Optimizer = adamW
+                LearningRate = 1e-3
+                Schedule =
+                    if few then
+                        Schedule.Cosine 0.0
+                    else
+                        Schedule.WarmUp(1, 0.1, Schedule.Cosine 0.0)
+                Objective = Objective.CrossEntropy 0.1
+                Body = { FrozenEpochs = (if few then 0 else 1); RateFactor = 0.1 }
                 Augment = Augment.tutorial
         }
 

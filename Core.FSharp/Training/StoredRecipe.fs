@@ -1,5 +1,6 @@
 namespace Hybrid
 
+open System.Text.Json
 open System.Text.Json.Nodes
 
 /// Reads back what `StoredRun` writes of a recipe.
@@ -145,6 +146,13 @@ module StoredRecipe =
         | "random_resized_crop" -> Augmentation.RandomResizedCrop(range "scale", range "ratio")
         | other -> raise (Refused(Suggest.unknown "augmentation" [ "horizontal_flip"; "random_resized_crop" ] other))
 
+    let private toFrozen (node: JsonNode | null) =
+        match node with
+        | :? JsonValue as value when value.GetValueKind() = JsonValueKind.Number ->
+            asWhole "freeze_body" 1L (most - 1L) node |> int
+        | _ when asFlag "freeze_body" node -> BodyTraining.frozen.FrozenEpochs
+        | _ -> BodyTraining.trained.FrozenEpochs
+
     /// The recipe that `StoredRun.ofRun` has written. It may come from a file of somebody else's: what cannot be is refused by name.
     let read (stored: JsonObject) : Result<Recipe, string> =
         let optional (key: string) (read: JsonNode -> 'a) = stored[key] |> Option.ofObj |> Option.map read
@@ -166,7 +174,10 @@ module StoredRecipe =
                     optional "clip_norm" (positive "clip_norm" >> Clipping.Norm)
                     |> Option.orElseWith (fun () -> optional "clip_value" (positive "clip_value" >> Clipping.Value))
                 Average = optional "ema_decay" (asNumber "ema_decay" 0.0 1.0)
-                FreezeBody = asFlag "freeze_body" stored["freeze_body"]
+                Body = {
+                    FrozenEpochs = toFrozen stored["freeze_body"]
+                    RateFactor = optional "body_lr_factor" (positive "body_lr_factor") |> Option.defaultValue 1.0
+                }
                 Augment = asItems "augment" stored["augment"] |> List.map toAugmentation
                 Shuffle = asFlag "shuffle" stored["shuffle"]
                 DropLast = asFlag "drop_last" stored["drop_last"]

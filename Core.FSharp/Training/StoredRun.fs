@@ -1,5 +1,6 @@
 namespace Hybrid
 
+open System
 open System.Text.Json.Nodes
 
 /// What a checkpoint and a run's folder say of the network and of how it was trained, in the words of the tutorial's
@@ -103,6 +104,13 @@ module StoredRun =
         match recipe.Objective with
         | Objective.CrossEntropy share -> share
 
+    /// Whether for no epoch or all, as earlier versions have it, or for how many.
+    let private frozen epochs =
+        match epochs with
+        | 0 -> flag false
+        | Int32.MaxValue -> flag true
+        | several -> whole (int64 several)
+
     /// What rebuilds a network.
     let ofModel (it: Model) : JsonObject = record (model it)
 
@@ -118,7 +126,9 @@ module StoredRun =
             "epochs", whole (int64 recipe.Epochs)
             "max_steps", whole recipe.MaxSteps
             "batch_size", whole (int64 recipe.BatchSize)
-            "freeze_body", flag recipe.FreezeBody
+            "freeze_body", frozen recipe.Body.FrozenEpochs
+            if recipe.Body.RateFactor <> 1.0 then
+                "body_lr_factor", number recipe.Body.RateFactor
             "accumulate", whole (int64 recipe.Accumulate)
             yield! clipping recipe
             yield! average recipe

@@ -29,6 +29,14 @@ module TrainableParameters =
             Length = head |> List.sumBy _.Elements
           }
 
+    /// The parts of the first before and behind the second, which lies in it; none where they are the same.
+    let without (part: TrainableParameters) (whole: TrainableParameters) : TrainableParameters list =
+        let partEnd, wholeEnd = part.Start + part.Length, whole.Start + whole.Length
+
+        [ whole.Start, part.Start; partEnd, wholeEnd ]
+        |> List.filter (fun (start, stop) -> stop > start)
+        |> List.map (fun (start, stop) -> { Start = start; Length = stop - start })
+
     /// The parameters of which some are trained, by their keys.
     let keys (trainable: TrainableParameters) (weights: Weights) : Set<string> =
         let specs = weights.Parameters |> Array.map fst

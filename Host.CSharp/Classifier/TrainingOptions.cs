@@ -24,8 +24,14 @@ public sealed record TrainingOptions
     /// classes.</summary>
     public string? Init { get; init; }
 
-    /// <summary>Trains the last layer alone.</summary>
+    /// <summary>Trains the last layer alone for the whole run.</summary>
     public bool FreezeBody { get; init; }
+
+    /// <summary>Trains the last layer alone in so many epochs, from the first on.</summary>
+    public int? FrozenEpochs { get; init; }
+
+    /// <summary>Learning rate of the layers before the last one, in units of <see cref="LearningRate"/>.</summary>
+    public double? BodyRateFactor { get; init; }
 
     /// <summary>Passes over the training images.</summary>
     public int? Epochs { get; init; }
@@ -84,12 +90,13 @@ public sealed record TrainingOptions
                 ("data", Data),
                 ("model", Model),
                 ("init", Init),
-                ("freeze-body", FreezeBody ? "true" : null),
+                ("freeze-body", FreezeBody ? "true" : FrozenEpochs),
+                ("body-lr-factor", Text(BodyRateFactor)),
                 ("epochs", Epochs),
                 ("max-steps", MaxSteps),
                 ("batch-size", BatchSize),
                 ("optimizer", Optimizer),
-                ("lr", LearningRate?.ToString("R", CultureInfo.InvariantCulture)),
+                ("lr", Text(LearningRate)),
                 ("augment", Augment),
                 ("patience", Patience),
                 ("seed", Seed),
@@ -107,4 +114,6 @@ public sealed record TrainingOptions
             ];
         }
     }
+
+    private static string? Text(double? number) => number?.ToString("R", CultureInfo.InvariantCulture);
 }

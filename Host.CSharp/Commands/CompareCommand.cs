@@ -52,7 +52,7 @@ public static class CompareCommand
         Output output
     )
     {
-        var train = Requests.Fitted(Requests.WithModel(request.Train, name), data.Train.Count);
+        var train = RequestedModel.Fitted(Requests.WithModel(request.Train, name), data);
         using var run = new TrainingRun(train, data, placement, output, []);
         var result = run.Finish();
         return (

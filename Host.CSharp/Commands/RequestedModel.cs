@@ -8,6 +8,13 @@ namespace Hybrid.Host.Commands;
 /// <summary>The network that is asked for, for the data that it is to learn from.</summary>
 internal static class RequestedModel
 {
+    /// <summary>The recipe that a request comes to on its data.</summary>
+    public static Recipe Recipe(TrainRequest request, LoadedData data) => Training.Recipe(request, Of(request, data));
+
+    /// <summary>The same request with batches that suit the data, where it names none.</summary>
+    public static TrainRequest Fitted(TrainRequest request, LoadedData data) =>
+        Requests.Fitted(request, Recipe(request, data).BatchSize, data.Train.Count);
+
     /// <summary>The model of a request, for the classes of its data; of a run that is taken up again the network that it
     /// has saved.</summary>
     /// <exception cref="RequestException">It is for another number of classes.</exception>

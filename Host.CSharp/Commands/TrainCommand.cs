@@ -55,12 +55,13 @@ public static class TrainCommand
     {
         var placement = Machine.Prepare(request.Machine);
         using var data = new LoadedData(request.Data, output);
-        var fitted = Requests.Fitted(request, data.Train.Count);
+        var fitted = RequestedModel.Fitted(request, data);
         if (!fitted.Settings.Equals(request.Settings))
         {
-            var recipe = Training.Recipe(fitted, RequestedModel.Of(fitted, data));
+            var usual = RequestedModel.Recipe(request, data).BatchSize;
+            var recipe = RequestedModel.Recipe(fitted, data);
             output.Line(
-                $"{Counted.Of(data.Train.Count, "image")} {(data.Train.Count == 1 ? "is" : "are")} few for batches of 128: they are of "
+                $"{Counted.Of(data.Train.Count, "image")} {(data.Train.Count == 1 ? "is" : "are")} few for batches of {usual}: they are of "
                     + $"{recipe.BatchSize} here{(!recipe.DropLast ? ", the last one kept though it may be smaller" : "")} "
                     + "(--batch-size names another size)"
             );

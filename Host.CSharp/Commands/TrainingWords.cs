@@ -23,6 +23,20 @@ internal static class TrainingWords
             $"{Counted.Of(recipe.Epochs, "epoch")} of batches of {recipe.BatchSize}, {Training.OptimizerName(recipe)} "
                 + $"at a rate of {recipe.LearningRate}, seed {recipe.Seed}; {where}"
         );
+        if (OfBody(recipe) is { } words)
+            output.Line(words);
+    }
+
+    /// <summary>How the layers before the last one are trained, where that is otherwise than it is; else null.</summary>
+    private static string? OfBody(Recipe recipe)
+    {
+        var (frozen, factor) = (recipe.Body.FrozenEpochs, recipe.Body.RateFactor);
+        const string body = "The layers before the last one";
+        var rate = factor == 1 ? "" : $" at {factor} times that rate";
+        return frozen >= recipe.Epochs ? $"{body} stay as they are (--freeze-body)"
+            : frozen > 0 ? $"{body} are trained from epoch {frozen + 1} on{rate} (--freeze-body, --body-lr-factor)"
+            : factor != 1 ? $"{body} are trained{rate} (--body-lr-factor)"
+            : null;
     }
 
     /// <summary>What is made of pictures of one's own, and which classes come short.</summary>

@@ -41,7 +41,7 @@ let private verbs = [
 let private beside verb option =
     match verb, option with
     | "train", "weights"
-    | _, "freeze-body" -> [ "init", "x" ]
+    | _, ("freeze-body" | "body-lr-factor") -> [ "init", "x" ]
     | _, "min-delta" -> [ "patience", "1" ]
     | _, ("betas" | "eps") -> [ "optimizer", "adam" ]
     | _, "alpha" -> [ "optimizer", "rmsprop" ]
@@ -75,7 +75,7 @@ let private value option kind =
     | _, "EPOCHS" -> "2,3"
     | _, "X,X" -> "0.5,0.75"
     | _, "X" -> "0.03"
-    | _, "N" -> "2"
+    | _, ("N" | "[N]") -> "2"
     | _, ("FILE" | "FOLDER" | "KEY" | "CHECKPOINT" | "[RUN]") -> "~/some/where"
     | _ -> failtest $"no value for --{option} {kind}"
 
@@ -191,6 +191,7 @@ let private notOfRecipe = [
     "clip-value"
     "ema"
     "freeze-body"
+    "body-lr-factor"
 ]
 
 let private told =

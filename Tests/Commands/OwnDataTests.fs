@@ -126,6 +126,8 @@ let tests =
                 "--data folder:x", 17, Some 8, false
                 "--data folder:x", 3, Some 3, true
                 "--data folder:x", 1280, None, false
+                "--data folder:x --init y", 360, Some 32, false
+                "--data folder:x --init y", 108, Some 8, true
                 "--data folder:x --batch-size 64", 360, Some 64, false
                 "--data folder:x --batch-size auto", 360, None, false
                 "--data folder:x --overfit-batches 1", 128, None, false
@@ -137,8 +139,9 @@ let tests =
                     | Hybrid.Command.Request.Train request -> request
                     | other -> failtest $"{other}"
 
-                let fitted = Hybrid.Requests.Fitted(read (Executable.words line), images)
                 let recipe request = Hybrid.Training.Recipe(request, Hybrid.Models.Find(request.Model, 2))
+                let request = read (Executable.words line)
+                let fitted = Hybrid.Requests.Fitted(request, (recipe request).BatchSize, images)
                 Expect.equal (recipe fitted).BatchSize (Option.defaultValue 128 size) "images a batch"
                 Expect.equal (recipe fitted).DropLast (not keepsLast) "the last batch"
                 // A run that is taken up again has the same, whatever its data has become.
@@ -322,6 +325,30 @@ let tests =
                 outcome |> refused [ (if what = "a class" then closed else set) ]
                 Expect.isFalse (outcome.Err.Contains "no folder") outcome.Err
             }
+
+        test "weights of another set are fine-tuned on pictures: the last layer at first, the rest more slowly" {
+            withoutCache ()
+            use folder = new TemporaryFolder()
+            fill folder "old" [ cat; dog ] 20
+            fill folder "new" [ cat; dog; emu ] 120
+            let start = best (train folder "--data folder:old --epochs 3 --batch-size 8")
+            let outcome = train folder $"--data folder:new --init {start} --epochs 4"
+            Expect.stringContains outcome.Err "4 epochs of batches of 32, AdamW at a rate of 0.001" "the recipe"
+            Expect.stringContains outcome.Err "trained from epoch 2 on at 0.1 times that rate" "the body"
+            let yaml = File.ReadAllText(folder.At("runs", "version_1", "hparams.yaml"))
+            Expect.stringContains yaml "freeze_body: 1" "stored"
+            Expect.stringContains yaml "body_lr_factor: 0.1" "stored"
+
+            let again =
+                Executable.run folder.Path (Executable.words "train --config runs/version_1/run.yaml --json")
+
+            Expect.equal again.ExitCode 0 again.Err
+
+            let same (name: string) =
+                outcome.Json.GetProperty(name).GetRawText() = again.Json.GetProperty(name).GetRawText()
+
+            Expect.isTrue (same "val_loss" && same "train_loss") "the file of options repeats it"
+        }
 
         test "a moved set is the same set" {
             withoutCache ()

@@ -54,12 +54,23 @@ let private schedules = [
 
 let private others: (string * (Recipe -> bool)) list = [
     "",
-    (fun recipe -> recipe.Accumulate = 1 && recipe.Clipping = None && recipe.Average = None && not recipe.FreezeBody)
+    (fun recipe ->
+        recipe.Accumulate = 1
+        && recipe.Clipping = None
+        && recipe.Average = None
+        && recipe.Body = BodyTraining.trained)
     "--accumulate 4", (fun recipe -> recipe.Accumulate = 4)
     "--clip-norm 0.5", (fun recipe -> recipe.Clipping = Some(Clipping.Norm 0.5))
     "--clip-value 2", (fun recipe -> recipe.Clipping = Some(Clipping.Value 2.0))
     "--ema 0.99", (fun recipe -> recipe.Average = Some 0.99)
-    "--freeze-body --init x.safetensors", _.FreezeBody
+    "--freeze-body --init x.safetensors", (fun recipe -> recipe.Body = BodyTraining.frozen)
+    "--freeze-body 3 --body-lr-factor 0.2 --init x.safetensors",
+    (fun recipe -> recipe.Body = { FrozenEpochs = 3; RateFactor = 0.2 })
+    "--data folder:d --init x.safetensors", (fun recipe -> recipe = Recipe.fineTuning 10)
+    "--data folder:d --init x.safetensors --epochs 2 --body-lr-factor 1",
+    (fun recipe -> recipe = { Recipe.fineTuning 2 with Body = BodyTraining.trained })
+    "--data folder:d --init x.safetensors --freeze-body=2",
+    (fun recipe -> recipe.Body = { FrozenEpochs = 2; RateFactor = 0.1 })
     "--epochs=7", (fun recipe -> recipe.Epochs = 7)
     "--lr=1e-3", (fun recipe -> recipe.LearningRate = 1e-3)
     "--lr .5", (fun recipe -> recipe.LearningRate = 0.5)
@@ -93,6 +104,10 @@ let private wrong = [
     "--nesterov --dampening 0.1", [ "--nesterov"; "--dampening" ]
     "--ema 1", [ "--ema"; "1"; "0.999999" ]
     "--freeze-body", [ "--freeze-body"; "--init" ]
+    "--freeze-body 0 --init x", [ "--freeze-body"; "from 1 on" ]
+    "--freeze-body half --init x", [ "--freeze-body"; "half" ]
+    "--body-lr-factor 0.1", [ "--body-lr-factor"; "--init" ]
+    "--body-lr-factor 0 --init x", [ "--body-lr-factor"; "above 0" ]
     "--accumulate 0", [ "--accumulate"; "0" ]
     "--clip-norm 0", [ "--clip-norm"; "above 0" ]
     "--clip-norm 1 --clip-value 1", [ "--clip-norm"; "--clip-value" ]

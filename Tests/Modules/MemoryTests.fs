@@ -84,7 +84,7 @@ let tests =
                         Clipping = Some(Clipping.Norm 1.0)
                         Average = Some 0.9
                 })
-                Recipe.adamW, "AdamW on a frozen body", (fun recipe -> { recipe with FreezeBody = true })
+                Recipe.adamW, "AdamW on a frozen body", (fun recipe -> { recipe with Body = BodyTraining.frozen })
             ] do
             testCase $"1,000 steps of {name}"
             <| fun () ->

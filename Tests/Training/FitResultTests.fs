@@ -111,6 +111,12 @@ let private again =
                         Average = Some 0.8
                         Schedule = Schedule.WarmUp(1, 0.5, Schedule.OneCycle Schedule.oneCycle)
                 }
+                "a body that is frozen for an epoch",
+                {
+                    recipe with
+                        Optimizer = Recipe.adamW
+                        Body = { FrozenEpochs = 1; RateFactor = 0.3 }
+                }
             ] do
             testCase $"after any step, a run with {name} goes on as if it had not been stopped"
             <| fun () ->

@@ -108,7 +108,7 @@ let tests =
                         let rate = 0.1 / float t
                         weights.Grad.copy_ (random generator [ size ]) |> ignore
                         let gradients = numbers weights.Grad
-                        state <- Optimizer.step optimizer rate (TrainableParameters.all weights) weights state
+                        state <- Optimizer.step optimizer [ rate, TrainableParameters.all weights ] weights state
                         expected <- (expected, gradients) ||> Array.map2 (fun (w, memory) g -> rule t rate w g memory)
                         let off = difference (numbers weights.Flat) (Array.map fst expected)
                         Expect.isLessThan off 1e-12 $"after step {t}"

@@ -82,7 +82,7 @@ let tests =
                 "clipped values", { Recipe.plain with Clipping = Some(Clipping.Value 1.0) }
                 "two batches", { Recipe.plain with Accumulate = 2 }
                 "a moving average", { Recipe.plain with Average = Some 0.9 }
-                "a frozen body", { Recipe.plain with FreezeBody = true }
+                "a frozen body", { Recipe.plain with Body = BodyTraining.frozen }
                 "smoothed labels", { Recipe.plain with Objective = Objective.CrossEntropy 0.1 }
             ] do
             test $"a step of {name}, its loss and its hits take nothing from the device" {

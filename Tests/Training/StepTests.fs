@@ -163,7 +163,7 @@ let private freezing =
                     recipe with
                         Optimizer = optimizer
                         LearningRate = 0.01
-                        FreezeBody = true
+                        Body = BodyTraining.frozen
                         Average = Some 0.5
                         LogEvery = 1
                 }
@@ -184,13 +184,74 @@ let private freezing =
                     if not (key.StartsWith "weights.") then
                         Expect.isTrue (key.Contains ".net.6.") $"{key}: of frozen weights nothing is remembered"
 
+        testCase "a body that is frozen for an epoch is trained from the next one on"
+        <| fun () ->
+            use network = build Placement.cpu 1 input tiny
+            let before = bitsOf network
+            let body = { FrozenEpochs = 1; RateFactor = 0.5 }
+            use run = new Fit({ recipe with Optimizer = Recipe.adamW; Body = body }, network, feed 4 data, None)
+
+            let keys (run: Fit) =
+                set [
+                    for struct (key, view) in run.OptimizerTensors do
+                        view.Dispose()
+                        key
+                ]
+
+            let counts () = (numbers network.Weights["net.1.num_batches_tracked"])[0]
+
+            for event in run do
+                match event with
+                | TrainingEvent.EpochTrained(0, _, _, _) ->
+                    Expect.isTrue (keys run |> Set.forall _.Contains(".net.6.")) "nothing is remembered of the body"
+
+                    for (key, before), (_, after) in List.zip before (bitsOf network) do
+                        Expect.equal (after <> before) (isHead key) $"{key} in the first epoch"
+                | TrainingEvent.EpochEnded(0, _) ->
+                    // A run that is saved now and taken up again asks for the same tensors.
+                    use other = build Placement.cpu 1 input tiny
+                    use again = new Fit(run.Recipe, other, feed 4 data, None, run.Position)
+                    Expect.equal (keys again) (keys run) "what is remembered at the turn of the epoch"
+                    Expect.isFalse (keys run |> Set.forall _.Contains(".net.6.")) "the body's part too"
+                | _ -> ()
+
+            for (key, before), (_, after) in List.zip before (bitsOf network) do
+                Expect.notEqual after before $"{key} in the second epoch"
+
+            Expect.equal (counts ()) (float (run.StepsPerEpoch * (recipe.Epochs - 1))) "batches of the second epoch"
+
+        for optimizer in [ Recipe.sgd; Recipe.adamW; Recipe.adam; Recipe.rmsProp ] do
+            testCase $"{Optimizer.name optimizer} trains the body at its share of the rate, on the way up as well"
+            <| fun () ->
+                let after factor rate =
+                    use network = build double 1 input alone
+
+                    let recipe = {
+                        recipe with
+                            Optimizer = optimizer
+                            LearningRate = rate
+                            Schedule = Schedule.WarmUp(1, 0.5, Schedule.Constant)
+                            Body = { BodyTraining.trained with RateFactor = factor }
+                            MaxSteps = 1L
+                    }
+
+                    use run = new Fit(recipe, network, { feed 4 data with Placement = double }, None)
+                    Seq.iter ignore run
+                    Plan.head network.Plan |> List.map _.Key |> set, Map.ofList (bitsOf network)
+
+                let head, own = after 0.25 0.04
+                let (_, whole), (_, slow) = after 1.0 0.04, after 1.0 0.01
+
+                for KeyValue(key, bits) in own do
+                    Expect.equal bits (if head.Contains key then whole[key] else slow[key]) $"{key} after one step"
+
         testCase "a body that was frozen is trained in a run that does not freeze it"
         <| fun () ->
             let trained freezeFirst =
                 use network = build Placement.cpu 1 input tiny
 
                 if freezeFirst then
-                    Loop.start { recipe with FreezeBody = true } network 3 |> ignore
+                    Loop.start { recipe with Body = BodyTraining.frozen } network 3 |> ignore
 
                 use run = new Fit(recipe, network, feed 4 data, None)
                 Seq.iter ignore run
@@ -204,7 +265,7 @@ let private freezing =
                 build Placement.cpu 1 input { tiny with Net = sequential [ conv 4; globalAvgPool; flatten ] }
 
             Expect.throwsT<System.ArgumentException>
-                (fun () -> Loop.start { recipe with FreezeBody = true } network 3 |> ignore)
+                (fun () -> Loop.start { recipe with Body = BodyTraining.frozen } network 3 |> ignore)
                 "refused"
     ]
 

@@ -83,7 +83,7 @@ let tests =
                         Accumulate = 4
                         Clipping = Some(Clipping.Norm 0.5)
                         Average = Some 0.99
-                        FreezeBody = true
+                        Body = BodyTraining.frozen
                 }))
                 [ "accumulate=4"; "clip_norm=0.5"; "ema_decay=0.99"; "freeze_body=true" ]
                 "all of it"

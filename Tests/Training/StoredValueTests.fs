@@ -103,7 +103,14 @@ let private recipes =
             Schedule = schedule
             Clipping = clipping
             Average = average
-            FreezeBody = flags[0]
+            Body = {
+                FrozenEpochs =
+                    if flags[0] then
+                        counts[1]
+                    else
+                        BodyTraining.frozen.FrozenEpochs * (counts[2] % 2)
+                RateFactor = if flags[1] then 1.0 else rate
+            }
             Augment = augment
             Shuffle = flags[1]
             DropLast = flags[2]

@@ -218,7 +218,7 @@ let tests =
                             Accumulate = case.Accumulate
                             Clipping = Option.map Clipping.Norm case.ClipNorm
                             Average = case.Average
-                            FreezeBody = case.FreezeBody
+                            Body = (if case.FreezeBody then BodyTraining.frozen else BodyTraining.trained)
                     }
 
                     let data = imagesOf case.Images 3 32 model.Classes
