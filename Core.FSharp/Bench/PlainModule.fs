@@ -18,6 +18,13 @@ type private PlainFork(join: Join, branches: torch.nn.Module<Tensor, Tensor> lis
         | Join.Sum -> List.reduce (fun a b -> a.add b) outs
         | Join.Product -> List.reduce (fun a b -> a.mul b) outs
 
+/// Zeros around a map, written plainly.
+[<Sealed>]
+type private PlainPadding(margins: Margins) =
+    inherit torch.nn.Module<Tensor, Tensor>("Padding")
+
+    override _.forward(x: Tensor) = padded margins x
+
 /// A plan as one writes it by hand from TorchSharp's own modules, with nothing done for speed: what `bench` compares
 /// with. For use, there is `TorchModule`.
 [<RequireQualifiedAccess>]
@@ -32,16 +39,25 @@ module PlainModule =
     let private layer (plan: Plan) (layer: Layer) : torch.nn.Module<Tensor, Tensor> =
         match layer with
         | Layer.Conv2d conv ->
-            torch.nn.Conv2d(
-                channels plan.In,
-                int64 conv.Channels,
-                pairOf conv.Kernel,
-                stride = Nullable(pairOf conv.Stride),
-                padding = Nullable(pairOf conv.Padding),
-                dilation = Nullable(pairOf conv.Dilation),
-                groups = int64 conv.Groups,
-                bias = conv.Bias
-            )
+            let uneven, even = Padding.divide conv
+
+            let conv =
+                torch.nn.Conv2d(
+                    channels plan.In,
+                    int64 conv.Channels,
+                    pairOf conv.Kernel,
+                    stride = Nullable(pairOf conv.Stride),
+                    padding = Nullable(pairOf even),
+                    dilation = Nullable(pairOf conv.Dilation),
+                    groups = int64 conv.Groups,
+                    bias = conv.Bias
+                )
+
+            match uneven with
+            | None -> conv
+            | Some it ->
+                // TorchSharp's module for it knows one number a side.
+                torch.nn.Sequential(new PlainPadding(it), conv)
         | Layer.BatchNorm2d it -> torch.nn.BatchNorm2d(channels plan.In, eps = it.Epsilon, momentum = it.Momentum)
         | Layer.GroupNorm(groups, epsilon) -> torch.nn.GroupNorm(int64 groups, channels plan.In, epsilon)
         | Layer.Activation Activation.Relu -> torch.nn.ReLU()

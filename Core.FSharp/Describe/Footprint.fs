@@ -21,12 +21,23 @@ module Footprint =
         | torch.ScalarType.BFloat16 -> 2L
         | _ -> 4L
 
+    /// Numbers of a map that is copied into one with margins first.
+    let private paddedMap (plan: Plan) layer =
+        match layer, plan.In with
+        | Layer.Conv2d conv, Shape.Image(channels, height, width) ->
+            match fst (Padding.divide conv) with
+            | Some it -> [
+                Shape.elements (Shape.Image(channels, height + it.Top + it.Bottom, width + it.Left + it.Right))
+              ]
+            | None -> []
+        | _ -> []
+
     /// Numbers that the parts of a network make for one image, part by part. Sums are added into one of their terms.
     let rec private made (plan: Plan) : int64 list =
         match plan.Node with
         | PlanNode.Layer planned ->
             match (Layers.facts planned.Layer).Storage with
-            | Storage.New -> [ Shape.elements plan.Out ]
+            | Storage.New -> Shape.elements plan.Out :: paddedMap plan planned.Layer
             | Storage.Over
             | Storage.View -> []
         | PlanNode.Chain members

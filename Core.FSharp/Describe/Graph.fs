@@ -36,6 +36,16 @@ module Graph =
             | Setting.Sides sides ->
                 struct ($"{name}_height", int64 sides.Height)
                 struct ($"{name}_width", int64 sides.Width)
+            | Setting.Padding(Padding.Even(Sides.Square side)) -> struct (name, int64 side)
+            | Setting.Padding(Padding.Even sides) ->
+                struct ($"{name}_height", int64 sides.Height)
+                struct ($"{name}_width", int64 sides.Width)
+            | Setting.Padding(Padding.Uneven it) ->
+                struct ($"{name}_top", int64 it.Top)
+                struct ($"{name}_bottom", int64 it.Bottom)
+                struct ($"{name}_left", int64 it.Left)
+                struct ($"{name}_right", int64 it.Right)
+            | Setting.Padding Padding.Same -> ()
             | Setting.Whole number when facts.Window.IsSome && name <> "channels" -> struct (name, int64 number)
             | Setting.Whole _
             | Setting.Number _

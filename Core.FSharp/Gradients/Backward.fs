@@ -57,7 +57,7 @@ def avg_pool(dy: Tensor, x: Tensor, kernel: int, stride: int, padding: int, ceil
         : struct (Tensor * Tensor voption * Tensor voption) =
         let biases = if conv.Bias then conv.Channels else 0
 
-        let stride, padding, dilation = conv.Stride, conv.Padding, conv.Dilation
+        let stride, padding, dilation = conv.Stride, snd (Padding.divide conv), conv.Dilation
 
         let found =
             unit.Value.invoke (

@@ -73,7 +73,8 @@ module internal ConvGradient =
 
     let private byLibtorch (conv: Conv2d) (tensors: ConvTensors) (pass: Pass) (x: Held) : struct (Held * Pullback) =
         let weight = tensors.Weight
-        let stride, padding, dilation = ofSides conv.Stride, ofSides conv.Padding, ofSides conv.Dilation
+        let padding = ofSides (snd (Padding.divide conv))
+        let stride, dilation = ofSides conv.Stride, ofSides conv.Dilation
 
         let y = F.conv2d (x.Tensor, weight.Tensor, tensors.Bias, stride, padding, dilation, int64 conv.Groups)
 
@@ -161,11 +162,36 @@ module internal ConvGradient =
     /// Fewer channels than this fill no vector of the processor.
     let private vector = 16
 
+    /// Zeros around a map. On the way back those of the gradient go.
+    let private pad (it: Margins) : Part =
+        let inside (whole: Tensor) (size: int64 array) =
+            use rows = whole.narrow (2L, int64 it.Top, size[2])
+            rows.narrow (3L, int64 it.Left, size[3])
+
+        Part.giving Adding.Afterwards (fun pass x ->
+            let size, dtype = x.Tensor.shape, x.Tensor.dtype
+            let height = size[2] + int64 (it.Top + it.Bottom)
+            let width = size[3] + int64 (it.Left + it.Right)
+            let whole = pass.Tape.Empty([| size[0]; size[1]; height; width |], dtype)
+            whole.Tensor.zero_ () |> ignore
+            (use place = inside whole.Tensor size in place.copy_ x.Tensor |> ignore)
+            x.Release()
+
+            struct (whole,
+                    Pullback(fun dy destination ->
+                        let gradient () = (use part = inside dy.Tensor size in Held.dense pass.Tape part)
+                        Destination.putNew [ dy ] gradient destination)))
+
     /// One convolution, or several of the same form that read the same, side by side: `conv` has the channels of all. Where
     /// a norm follows, it takes off again what a bias adds, which then has no gradient: libtorch would add up all pixels
     /// to find rounding errors. A 1×1 convolution of few outputs is a product of matrices: oneDNN's gradient of its weight
     /// takes several times as long.
-    let convolution (weights: Weights) (conv: Conv2d) layers normed : Part =
+    let rec convolution (weights: Weights) (conv: Conv2d) layers normed : Part =
+        match Padding.divide conv with
+        | Some margins, _ -> Part.sequence [ pad margins; convolution weights (Padding.without conv) layers normed ]
+        | None, _ -> evenlyPadded weights conv layers normed
+
+    and private evenlyPadded (weights: Weights) (conv: Conv2d) layers normed : Part =
         let kernels = GradientAccumulator.ofLayers weights layers Role.Weight
         let biases = GradientAccumulator.ofLayers weights layers Role.Bias
         let asked = if normed then GradientAccumulator.unasked biases else biases

@@ -49,7 +49,9 @@ type internal FusedScript(dialect: Dialect, placement: Placement) =
     /// Padding first, unlike libtorch's own.
     let settings (conv: Conv2d) =
         let sides =
-            [ conv.Padding; conv.Stride; conv.Dilation ] |> List.map ScriptText.sides |> String.concat ", "
+            [ snd (Padding.divide conv); conv.Stride; conv.Dilation ]
+            |> List.map ScriptText.sides
+            |> String.concat ", "
 
         $"{sides}, {conv.Groups}"
 
@@ -65,6 +67,7 @@ type internal FusedScript(dialect: Dialect, placement: Placement) =
     /// A convolution and what is done to its output.
     member script.Convolve(conv: Conv2d, kernel: Kernel, activation: Activation option, x: Name) =
         let weight, bias = script.Constant kernel.Weight, script.Constant kernel.Bias
+        let x = ScriptText.padded script conv x
 
         match dialect, builtIn activation with
         | Dialect.OneDnn, Some(name, parameters, algorithm) ->
@@ -79,6 +82,7 @@ type internal FusedScript(dialect: Dialect, placement: Placement) =
         match dialect with
         | Dialect.OneDnn when other.Owned && other.Text <> x.Text ->
             let weight, bias = script.Constant kernel.Weight, script.Constant kernel.Bias
+            let x = ScriptText.padded script conv x
             // The only activation that is built into a sum.
             let relu = activation = Some Activation.Relu
             let unary = if relu then "\"relu\"" else "None"

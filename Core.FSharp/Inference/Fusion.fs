@@ -194,6 +194,15 @@ module Fusion =
         paysAt weights.Placement
         && Plan.layers weights.Plan |> List.forall (fun (_, layer) -> (scriptOf weights layer).IsSome)
 
+    /// The plan without what is random in training: in evaluation it changes nothing, and stands between neighbours that
+    /// are treated together.
+    let rec private evaluated (plan: Plan) : Plan =
+        match plan.Node with
+        | PlanNode.Layer layer when (Layers.facts layer.Layer).Random -> { plan with Node = PlanNode.Chain [] }
+        | PlanNode.Layer _ -> plan
+        | PlanNode.Chain members -> { plan with Node = PlanNode.Chain(List.map evaluated members) }
+        | PlanNode.Fork(join, branches) -> { plan with Node = PlanNode.Fork(join, List.map evaluated branches) }
+
     /// The network with its weights as they are now, for evaluation. Throws `InvalidOperationException` where one of its
     /// layers has no script.
     let ofWeights (weights: Weights) : FusedNetwork =
@@ -201,7 +210,7 @@ module Fusion =
         use _ = torch.no_grad ()
         let placement = weights.Placement
         let script = FusedScript(Dialect.find placement, placement)
-        let result = emit script weights (Plan.sequence weights.Plan) { Text = "x"; Owned = false }
+        let result = emit script weights (Plan.sequence (evaluated weights.Plan)) { Text = "x"; Owned = false }
 
         let result =
             if placement.DType = Placement.storage placement then

@@ -14,7 +14,12 @@ module internal Tensors =
     /// A number for the height and the same for the width, as libtorch takes them.
     let pair (side: int) = [| int64 side; int64 side |]
 
-    /// The same, of sides that may differ.
+    /// A map `[N, C, H, W]` with zeros around it.
+    let padded (it: Margins) (x: Tensor) : Tensor =
+        let around = [| int64 it.Left; int64 it.Right; int64 it.Top; int64 it.Bottom |]
+        torch.nn.functional.pad (x, around, PaddingModes.Constant, 0.0)
+
+    /// A number for the height and one for the width, as libtorch takes them.
     let ofSides (sides: Sides) = [| int64 sides.Height; int64 sides.Width |]
 
     /// Of a map `[N, C, H, W]` every pixel that such steps reach: a view.

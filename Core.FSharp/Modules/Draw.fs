@@ -58,10 +58,9 @@ module Draw =
         | Redraw.Kept, _ -> None
         | Redraw.Normal std, _ -> normal std
         | Redraw.Kaiming(Fan.In, activation), _ -> normal (Initialisation.kaimingStd activation (fanIn dims))
-        | Redraw.KaimingOfGroup activation, Layer.Conv2d conv ->
-            normal (Initialisation.kaimingStd activation (fanOut dims / conv.Groups))
-        | (Redraw.Kaiming(Fan.Out, activation) | Redraw.KaimingOfGroup activation), _ ->
-            normal (Initialisation.kaimingStd activation (fanOut dims))
+        | Redraw.Kaiming(Fan.Out, activation), _ -> normal (Initialisation.kaimingStd activation (fanOut dims))
+        | Redraw.KaimingOfGroup, Layer.Conv2d conv -> normal (sqrt (2.0 / float (fanOut dims / conv.Groups)))
+        | Redraw.KaimingOfGroup, _ -> normal (sqrt (2.0 / float (fanOut dims)))
         | Redraw.TruncatedNormal std, _ -> Some(truncated std generator)
         | Redraw.UniformByOutputs, _ ->
             let bound = 1.0 / sqrt (float outs)

@@ -86,7 +86,8 @@ module internal LayerForward =
     /// same numbers: oneDNN's own way (libtorch 2.10, AVX-512, channels last) writes outside its memory in the backward
     /// pass when the batch size is odd.
     let private plain (conv: Conv2d) channels : Tensor -> Tensor -> (Tensor | null) -> Tensor =
-        let stride, padding, dilation = ofSides conv.Stride, ofSides conv.Padding, ofSides conv.Dilation
+        let uneven, even = Padding.divide conv
+        let stride, padding, dilation = ofSides conv.Stride, ofSides even, ofSides conv.Dilation
         let groups = int64 conv.Groups
 
         match conv with
@@ -94,7 +95,16 @@ module internal LayerForward =
             fun x weight bias ->
                 use picked = everyPixel step x
                 F.conv2d (picked, weight, bias, pair 1, padding, dilation, 1L)
-        | _ -> fun x weight bias -> F.conv2d (x, weight, bias, stride, padding, dilation, groups)
+        | _ ->
+            let call (x: Tensor) (weight: Tensor) (bias: Tensor | null) =
+                F.conv2d (x, weight, bias, stride, padding, dilation, groups)
+
+            match uneven with
+            | None -> call
+            | Some margins ->
+                fun x weight bias ->
+                    use whole = padded margins x
+                    call whole weight bias
 
     /// A convolution of so many channels in the precision that the network computes in.
     let private convolve (placement: Placement) conv channels =
@@ -124,10 +134,10 @@ module internal LayerForward =
                         | null -> "None"
                         | bias -> script.Constant bias
 
-                    let stride, padding = ScriptText.sides conv.Stride, ScriptText.sides conv.Padding
+                    let x = ScriptText.padded script conv x
 
                     script.Let
-                        $"torch.conv2d({x.Text}, {script.Constant weight}, {bias}, {stride}, {padding}, [1, 1], 1)")
+                        $"torch.conv2d({x.Text}, {script.Constant weight}, {bias}, {ScriptText.convolution conv})")
         }
 
     /// The last sums of a network are in float32 whatever came before.

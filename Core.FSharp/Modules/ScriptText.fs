@@ -56,5 +56,12 @@ module internal ScriptText =
 
     let window (pool: Pool2d) = $"{square pool.Kernel}, {square pool.Stride}, {square pool.Padding}"
 
-    /// What a convolution's call takes behind its tensors.
-    let convolution (conv: Conv2d) = $"{sides conv.Stride}, {sides conv.Padding}, {sides conv.Dilation}, {conv.Groups}"
+    /// What a convolution's call takes behind its tensors, on a map that has what is uneven of its padding.
+    let convolution (conv: Conv2d) =
+        $"{sides conv.Stride}, {sides (snd (Padding.divide conv))}, {sides conv.Dilation}, {conv.Groups}"
+
+    /// A map with what is uneven of a convolution's padding.
+    let padded (script: ScriptText) (conv: Conv2d) (x: Name) : Name =
+        match fst (Padding.divide conv) with
+        | None -> x
+        | Some it -> script.Let $"torch.constant_pad_nd({x.Text}, [{it.Left}, {it.Right}, {it.Top}, {it.Bottom}], 0)"

@@ -17,6 +17,7 @@ module Catalogue =
         @ TorchvisionDenseNet.families
         @ MobileNet.families
         @ EfficientNet.families
+        @ EfficientNetLite.families
         @ ConvNext.families
 
     let private tryFind (name: string) =

@@ -16,7 +16,7 @@ type Redraw =
     /// From a normal distribution by the size of the kernels. He et al., "Delving Deep into Rectifiers", 2015.
     | Kaiming of Fan * Activation
     /// The same, where the outputs of one group alone count as the fan: TensorFlow's for depthwise convolutions.
-    | KaimingOfGroup of Activation
+    | KaimingOfGroup
     /// From a normal distribution around zero that ends at 2 and -2. PyTorch's `trunc_normal_`.
     | TruncatedNormal of std: float
     /// Evenly up to one over the root of the number of outputs.

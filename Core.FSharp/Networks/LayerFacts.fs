@@ -51,10 +51,17 @@ type Setting =
     | Whole of int
     | Number of float
     | Sides of Sides
+    | Padding of Padding
     | Switch of bool
 
 /// A window that slides over a map.
-type Window = { Kernel: Sides; Stride: Sides; Padding: Sides; Dilation: Sides; Ceiling: bool }
+type Window = {
+    Kernel: Sides
+    Stride: Sides
+    Padding: Padding
+    Dilation: Sides
+    Ceiling: bool
+}
 
 /// What a layer does to one example of some shape.
 type LayerOutcome = {
@@ -63,6 +70,8 @@ type LayerOutcome = {
     Tensors: TensorSpec list
     /// Multiply-adds.
     Macs: int64
+    /// The layer as it is on such an example: what its settings leave to the size of the map is worked out.
+    As: Layer option
 }
 
 /// What there is to know of a layer, whoever reads it.

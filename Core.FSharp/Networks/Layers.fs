@@ -5,6 +5,7 @@ type SettingReader = {
     Whole: string -> int
     Number: string -> float
     Sides: string -> Sides
+    Padding: string -> Padding
     Switch: string -> bool
     /// Whether it is there at all.
     Has: string -> bool
@@ -30,10 +31,16 @@ module Layers =
         | Shape.Image(_, height, width) ->
             let extent side = int64 (side window.Dilation) * (int64 (side window.Kernel) - 1L) + 1L
 
-            let slide side length =
-                Shape.slide window.Ceiling (extent side) (side window.Stride) (side window.Padding) length
+            let slide side margins length =
+                Shape.slideBetween window.Ceiling (extent side) (side window.Stride) margins length
 
-            match slide _.Height height, slide _.Width width with
+            let rows, columns =
+                match window.Padding with
+                | Padding.Even sides -> (sides.Height, sides.Height), (sides.Width, sides.Width)
+                | Padding.Uneven it -> (it.Top, it.Bottom), (it.Left, it.Right)
+                | Padding.Same -> invalidOp "same padding is worked out before"
+
+            match slide _.Height rows height, slide _.Width columns width with
             | 0L, _
             | _, 0L ->
                 let capped side = int (min (extent side) largest)
@@ -54,7 +61,17 @@ module Layers =
             | sides -> [ $"{setting} height", sides.Height; $"{setting} width", sides.Width ]
 
         atLeast 1 (both "kernel" window.Kernel @ both "stride" window.Stride @ both "dilation" window.Dilation)
-        @ atLeast 0 (both "padding" window.Padding)
+        @ atLeast
+            0
+            (match window.Padding with
+             | Padding.Even sides -> both "padding" sides
+             | Padding.Uneven it -> [
+                 "padding above", it.Top
+                 "padding below", it.Bottom
+                 "padding on the left", it.Left
+                 "padding on the right", it.Right
+               ]
+             | Padding.Same -> [])
 
     let private tensor role key dims first = { Key = key; Dims = dims; Role = role; First = first }
 
@@ -74,7 +91,7 @@ module Layers =
         tensor Role.Bias "bias" [ channels ] (FirstDraw.Constant 0.0)
     ]
 
-    let private outcome tensors macs out = { Out = out; Tensors = tensors; Macs = macs }
+    let private outcome tensors macs out = { Out = out; Tensors = tensors; Macs = macs; As = None }
 
     /// A layer that has no settings, no tensors and no multiply-adds.
     let private plain name kind kept storage (shape: Shape -> Result<Shape, ShapeProblem>) : LayerFacts = {
@@ -93,7 +110,7 @@ module Layers =
         let window = {
             Kernel = Sides.square it.Kernel
             Stride = Sides.square it.Stride
-            Padding = Sides.square it.Padding
+            Padding = Padding.Even(Sides.square it.Padding)
             Dilation = Sides.square 1
             Ceiling = it.Ceiling
         }
@@ -137,7 +154,7 @@ module Layers =
                 "channels", Setting.Whole it.Channels
                 "kernel", Setting.Sides it.Kernel
                 "stride", Setting.Sides it.Stride
-                "padding", Setting.Sides it.Padding
+                "padding", Setting.Padding it.Padding
                 if it.Dilation <> Sides.square 1 then
                     "dilation", Setting.Sides it.Dilation
                 if it.Groups <> 1 then
@@ -153,14 +170,34 @@ module Layers =
             ]
             On =
                 fun got ->
-                    match slideOver window it.Channels got with
+                    let fitted =
+                        match got with
+                        | Shape.Image(_, height, width) -> Padding.onMap height width it
+                        | Shape.Features _ -> it
+
+                    // With its margins it is a map of its own.
+                    let padded =
+                        match fitted.Padding, got with
+                        | Padding.Uneven it, Shape.Image(channels, height, width) ->
+                            let rows = int64 height + int64 it.Top + int64 it.Bottom
+                            let columns = int64 width + int64 it.Left + int64 it.Right
+                            Shape.volume [ int64 channels; rows; columns ]
+                        | _ -> 0L
+
+                    match slideOver { window with Padding = fitted.Padding } it.Channels got with
+                    | Ok _ when padded > largest -> Error(ShapeProblem.TooLarge padded)
                     | Ok _ when not (inGroups (Shape.channels got)) ->
                         Error(ShapeProblem.NotInGroups(Shape.channels got, it.Groups))
                     | Ok out ->
                         let inputs = Shape.channels got / it.Groups
                         let dims = [ it.Channels; inputs; it.Kernel.Height; it.Kernel.Width ]
                         let taps = dims |> List.tail |> Seq.map int64 |> Shape.volume
-                        Ok(outcome (drawn dims it.Channels it.Bias) (Shape.volume [ Shape.elements out; taps ]) out)
+                        let macs = Shape.volume [ Shape.elements out; taps ]
+
+                        Ok {
+                            outcome (drawn dims it.Channels it.Bias) macs out with
+                                As = Some(Layer.Conv2d fitted)
+                        }
                     | Error problem -> Error problem
             Kept = Kept.Input
             Storage = Storage.New
@@ -340,7 +377,7 @@ module Layers =
         Channels = read.Whole "channels"
         Kernel = read.Sides "kernel"
         Stride = read.Sides "stride"
-        Padding = read.Sides "padding"
+        Padding = read.Padding "padding"
         Dilation = if read.Has "dilation" then read.Sides "dilation" else Sides.square 1
         Groups = if read.Has "groups" then read.Whole "groups" else 1
         Bias = read.Switch "bias"

@@ -26,12 +26,40 @@ type Sides = {
 
     override sides.ToString() = $"{sides.Height}×{sides.Width}"
 
+/// Zeros around a map: rows above and below, columns on the left and on the right.
+[<Struct>]
+type Margins = {
+    Top: int
+    Bottom: int
+    Left: int
+    Right: int
+} with
+
+    override it.ToString() = $"{it.Top},{it.Bottom},{it.Left},{it.Right}"
+
+/// How many zeros there are around a map.
+[<RequireQualifiedAccess>]
+type Padding =
+    /// As many rows above as below, as many columns on the left as on the right.
+    | Even of Sides
+    | Uneven of Margins
+    /// TensorFlow's "same": as many as it takes for an output of a side to each `stride` of the input, the odd one below
+    /// and on the right. A plan has the numbers instead, since they follow from the size of the map.
+    | Same
+
+    override it.ToString() =
+        match it with
+        | Even sides when sides.Height = sides.Width -> string sides.Height
+        | Even sides -> string sides
+        | Uneven margins -> string margins
+        | Same -> "same"
+
 /// A convolution without its input channels: they follow from what it is applied to.
 type Conv2d = {
     Channels: int
     Kernel: Sides
     Stride: Sides
-    Padding: Sides
+    Padding: Padding
     /// From one pixel that a kernel reads to the next.
     Dilation: Sides
     /// Inputs and outputs fall into so many groups of channels, each with kernels of its own.
@@ -117,6 +145,45 @@ module Sides =
     let (|Square|_|) (sides: Sides) = if sides.Height = sides.Width then Some sides.Height else None
 
 [<RequireQualifiedAccess>]
+module Padding =
+
+    let private none = Padding.Even(Sides.square 0)
+
+    /// The padding of a convolution in a plan as what has to be put around the map first, where that is uneven, and what is
+    /// left for whoever knows even padding alone. Throws `InvalidOperationException` outside a plan.
+    let divide (conv: Conv2d) : Margins option * Sides =
+        match conv.Padding with
+        | Padding.Even sides -> None, sides
+        | Padding.Uneven margins -> Some margins, Sides.square 0
+        | Padding.Same -> invalidOp "same padding has its numbers in a plan"
+
+    /// The numbers that "same" padding comes to on a map of that size; others as they are.
+    let onMap height width (conv: Conv2d) : Conv2d =
+        let around stride kernel dilation side =
+            let out = (int64 side + int64 stride - 1L) / int64 stride
+            let extent = int64 dilation * (int64 kernel - 1L) + 1L
+            let all = max 0L ((out - 1L) * int64 stride + extent - int64 side) |> min (int64 System.Int32.MaxValue)
+            int (all / 2L), int (all - all / 2L)
+
+        match conv.Padding with
+        | Padding.Even _
+        | Padding.Uneven _ -> conv
+        | Padding.Same ->
+            let top, bottom = around conv.Stride.Height conv.Kernel.Height conv.Dilation.Height height
+            let left, right = around conv.Stride.Width conv.Kernel.Width conv.Dilation.Width width
+
+            let padding =
+                if top = bottom && left = right then
+                    Padding.Even { Height = top; Width = left }
+                else
+                    Padding.Uneven { Top = top; Bottom = bottom; Left = left; Right = right }
+
+            { conv with Padding = padding }
+
+    /// A convolution that finds its map padded already.
+    let without (conv: Conv2d) : Conv2d = { conv with Padding = none }
+
+[<RequireQualifiedAccess>]
 module Conv2d =
 
     /// A kernel of any sides that keeps the size of the map (for odd sides), with a bias.
@@ -124,7 +191,7 @@ module Conv2d =
         Channels = channels
         Kernel = { Height = height; Width = width }
         Stride = Sides.square 1
-        Padding = { Height = height / 2; Width = width / 2 }
+        Padding = Padding.Even { Height = height / 2; Width = width / 2 }
         Dilation = Sides.square 1
         Groups = 1
         Bias = true
@@ -137,7 +204,16 @@ module Conv2d =
     let stride step (conv: Conv2d) = { conv with Stride = Sides.square step }
 
     /// Rows and columns of zeros on each side of the map.
-    let padding margin (conv: Conv2d) = { conv with Padding = Sides.square margin }
+    let padding margin (conv: Conv2d) = { conv with Padding = Padding.Even(Sides.square margin) }
+
+    /// Rows of zeros above and below, columns on the left and on the right.
+    let margins top bottom left right (conv: Conv2d) = {
+        conv with
+            Padding = Padding.Uneven { Top = top; Bottom = bottom; Left = left; Right = right }
+    }
+
+    /// TensorFlow's "same" padding, which is uneven where a stride leaves a remainder.
+    let same (conv: Conv2d) = { conv with Padding = Padding.Same }
 
     /// Pixels from one that the kernel reads to the next, along both sides.
     let dilation step (conv: Conv2d) = { conv with Dilation = Sides.square step }

@@ -186,6 +186,7 @@ module Plan =
                     |> Option.iter (fun tensor -> report (ShapeProblem.TooLarge tensor.Elements))
 
                     numbers.Value <- numbers.Value + (tensors |> List.sumBy _.Elements)
+                    let layer = defaultArg outcome.As layer
                     let planned = { Layer = layer; Tensors = tensors; Macs = outcome.Macs; Place = read }
                     constructed <- (read, tensors) :: constructed
                     read <- read + 1

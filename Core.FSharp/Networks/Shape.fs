@@ -41,14 +41,18 @@ module Shape =
     /// Numbers in one example.
     let elements shape = dims shape |> Seq.map int64 |> volume
 
-    /// Length of one side after a window of `extent` pixels has slid over it, as PyTorch counts it; 0 where the window
-    /// does not fit. With `ceiling` a last window that begins inside the side, or in front of it, counts as well.
-    let slide ceiling (extent: int64) stride padding side =
-        let room = int64 side + 2L * int64 padding - extent
+    /// Length of one side after a window of `extent` pixels has slid over it, with so many pixels put in front of it and
+    /// behind it, as PyTorch counts it; 0 where the window does not fit. With `ceiling` a last window that begins inside the
+    /// side, or in front of it, counts as well.
+    let slideBetween ceiling (extent: int64) stride (before: int, behind: int) side =
+        let room = int64 side + int64 before + int64 behind - extent
 
         if room < 0L then
             0L
         else
             let whole = room / int64 stride + 1L
-            let more = ceiling && room % int64 stride <> 0L && whole * int64 stride < int64 side + int64 padding
+            let more = ceiling && room % int64 stride <> 0L && whole * int64 stride < int64 side + int64 before
             if more then whole + 1L else whole
+
+    /// The same with as many pixels in front of the side as behind it.
+    let slide ceiling extent stride padding side = slideBetween ceiling extent stride (padding, padding) side

@@ -8,7 +8,7 @@ type ShapeProblem =
     /// The layer reads vectors `[N, F]` and was handed maps.
     | NeedsFeatures of got: Shape
     /// The window does not fit on the map even once.
-    | WindowTooLarge of kernel: Sides * padding: Sides * got: Shape
+    | WindowTooLarge of kernel: Sides * padding: Padding * got: Shape
     /// PyTorch allows a pooling window a padding of half its size at most.
     | PoolPaddingTooLarge of kernel: int * padding: int
     | BranchesDiffer of Join * got: Shape list
@@ -45,17 +45,14 @@ type ShapeError = {
             | ShapeProblem.NeedsImage got -> $"got a vector of {got}, expected maps (channels × height × width)"
             | ShapeProblem.NeedsFeatures got -> $"got maps of {got}, expected a vector: put flatten before it"
             | ShapeProblem.WindowTooLarge(kernel, padding, got) ->
-                let least = {
-                    Height = kernel.Height - 2 * padding.Height
-                    Width = kernel.Width - 2 * padding.Width
-                }
-
-                let around =
+                let rows, columns =
                     match padding with
-                    | Sides.Square padding -> string padding
-                    | padding -> string padding
+                    | Padding.Even sides -> 2 * sides.Height, 2 * sides.Width
+                    | Padding.Uneven it -> it.Top + it.Bottom, it.Left + it.Right
+                    | Padding.Same -> 0, 0
 
-                $"got maps of {got}, expected at least {least} for a {kernel} window with padding {around}"
+                let least = { Height = kernel.Height - rows; Width = kernel.Width - columns }
+                $"got maps of {got}, expected at least {least} for a {kernel} window with padding {padding}"
             | ShapeProblem.PoolPaddingTooLarge(kernel, padding) ->
                 $"got padding {padding}, expected at most {kernel / 2} for a {kernel}×{kernel} window"
             | ShapeProblem.BranchesDiffer(join, got) ->

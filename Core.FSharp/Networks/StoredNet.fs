@@ -26,6 +26,9 @@ module StoredNet =
         Layers.forms
         |> List.map (fun (shown, make) -> key shown, (shown, (Layers.facts shown).Settings |> List.map fst, make))
 
+    /// Padding that follows from the size of the map.
+    let private same = "same"
+
     let private joins = [ "concat", Join.Concat; "sum", Join.Sum; "product", Join.Product ]
 
     let rec private writeNet (json: Utf8JsonWriter) net =
@@ -49,6 +52,20 @@ module StoredNet =
                 json.WriteNumberValue sides.Height
                 json.WriteNumberValue sides.Width
                 json.WriteEndArray()
+            | Setting.Padding(Padding.Even(Sides.Square number)) -> json.WriteNumber(name, number)
+            | Setting.Padding padding ->
+                let numbers =
+                    match padding with
+                    | Padding.Even sides -> [ sides.Height; sides.Width ]
+                    | Padding.Uneven it -> [ it.Top; it.Bottom; it.Left; it.Right ]
+                    | Padding.Same -> []
+
+                if numbers.IsEmpty then
+                    json.WriteString(name, same)
+                else
+                    json.WriteStartArray name
+                    numbers |> List.iter (fun (number: int) -> json.WriteNumberValue number)
+                    json.WriteEndArray()
             | Setting.Number number -> json.WriteNumber(name, number)
             | Setting.Switch on -> json.WriteBoolean(name, on)
 
@@ -146,6 +163,16 @@ module StoredNet =
         else
             Sides.square (int (place, json))
 
+    /// A number or two as sides have them; above, below, left and right; or the word.
+    let private padding (place, json: JsonElement) =
+        if json.ValueKind = JsonValueKind.String && json.GetString() = same then
+            Padding.Same
+        elif json.ValueKind = JsonValueKind.Array && json.GetArrayLength() = 4 then
+            let at index = int ($"{place}[{index}]", json[index])
+            Padding.Uneven { Top = at 0; Bottom = at 1; Left = at 2; Right = at 3 }
+        else
+            Padding.Even(sides (place, json))
+
     let private layer place settings (make: SettingReader -> Layer) json =
         let at = fields place settings json
 
@@ -153,6 +180,7 @@ module StoredNet =
             Whole = at >> int
             Number = at >> number
             Sides = at >> sides
+            Padding = at >> padding
             Switch = at >> bool
             Has = fun key -> fst (json.TryGetProperty key)
         }

@@ -28,6 +28,12 @@ module internal OnnxLayers =
 
     /// A convolution whose weight, and bias if it has one, are constants already.
     let convolve (draft: OnnxDraft) name (conv: Conv2d) constants x =
+        // Above and on the left, then below and on the right.
+        let pads =
+            match Padding.divide conv with
+            | None, even -> sides even @ sides even
+            | Some it, _ -> [ it.Top; it.Left; it.Bottom; it.Right ] |> List.map int64
+
         draft.Node(
             name,
             "Conv",
@@ -35,7 +41,7 @@ module internal OnnxLayers =
             [
                 "kernel_shape", OnnxAttribute.Wholes(sides conv.Kernel)
                 "strides", OnnxAttribute.Wholes(sides conv.Stride)
-                "pads", OnnxAttribute.Wholes(sides conv.Padding @ sides conv.Padding)
+                "pads", OnnxAttribute.Wholes pads
                 "dilations", OnnxAttribute.Wholes(sides conv.Dilation)
                 "group", whole conv.Groups
             ]

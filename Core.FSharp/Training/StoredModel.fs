@@ -36,7 +36,7 @@ module StoredModel =
         | Redraw.Kept -> named "kept" []
         | Redraw.Normal std -> named "normal" [ "std", number std ]
         | Redraw.Kaiming(fan, activation) -> named "kaiming_normal" (kaiming fan activation)
-        | Redraw.KaimingOfGroup activation -> named "kaiming_normal_of_group" [ nonlinearity activation ]
+        | Redraw.KaimingOfGroup -> named "kaiming_normal_of_group" []
         | Redraw.TruncatedNormal std -> named "truncated_normal" [ "std", number std ]
         | Redraw.UniformByOutputs -> named "uniform_by_outputs" []
 
@@ -103,8 +103,7 @@ module StoredModel =
             | "kept" -> Ok Redraw.Kept
             | "normal" -> toStd fields |> Result.map Redraw.Normal
             | "kaiming_normal" -> toKaiming fields |> Result.map Redraw.Kaiming
-            | "kaiming_normal_of_group" ->
-                oneOf "nonlinearity" Activations.named fields["nonlinearity"] |> Result.map Redraw.KaimingOfGroup
+            | "kaiming_normal_of_group" -> Ok Redraw.KaimingOfGroup
             | "truncated_normal" -> toStd fields |> Result.map Redraw.TruncatedNormal
             | "uniform_by_outputs" -> Ok Redraw.UniformByOutputs
             | _ ->

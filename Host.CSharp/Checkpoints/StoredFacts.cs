@@ -37,17 +37,18 @@ public sealed record StoredFacts(
 
     /// <summary>Reads it from a file's metadata or hyperparameters. A file that Hybrid did not write may use the same
     /// words for other things and says nothing.</summary>
+    /// <param name="model">The network, whose own input is meant where the file does not say.</param>
     /// <exception cref="WorkException">Something in it cannot be; the message says what, in one line.</exception>
-    public static StoredFacts Read(Checkpoint file, string path, int outputs)
+    public static StoredFacts Read(Checkpoint file, string path, Model model)
     {
         JsonNode? Stated(string key) => StoredFacts.Stated(file, key);
         try
         {
-            var input = ToInput(Text(Stated(InputKey)));
+            var input = ToInput(Text(Stated(InputKey)), model.Input);
             var channels = ((Shape.Image)input).channels;
             return new StoredFacts(
                 input,
-                ToClasses(Parsed<string?[]>(Stated(ClassesKey)), outputs),
+                ToClasses(Parsed<string?[]>(Stated(ClassesKey)), model.Classes),
                 ToNormalisation(Parsed<NormalisationText>(Stated(NormalisationKey)), channels),
                 OneLine(Text(Stated(DataKey))),
                 ToSet(Stated(SetKey))
@@ -112,15 +113,16 @@ public sealed record StoredFacts(
         return json;
     }
 
-    private static Shape ToInput(string? text)
+    private static Shape ToInput(string? text, Shape usual)
     {
-        var sides = (text ?? "3x32x32")
-            .Split('x')
+        if (text is null)
+            return usual;
+        var sides = text.Split('x')
             .Select(side => int.TryParse(side, NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : 0)
             .ToArray();
         return sides is [> 0, > 0, > 0]
             ? Shape.NewImage(sides[0], sides[1], sides[2])
-            : throw new BrokenFileException($"its input is {Quoted.Of(text!)}, expected a shape such as 3x32x32");
+            : throw new BrokenFileException($"its input is {Quoted.Of(text)}, expected a shape such as 3x32x32");
     }
 
     private static string[]? ToClasses(string?[]? names, int outputs)

@@ -48,7 +48,7 @@ public sealed record TrainedModel(
         var file = CheckpointFile.Read(path);
         var stored = file.HyperParameters ?? [];
         var model = RestoreModel(file, path, request);
-        var facts = StoredFacts.Read(file, path, model.Classes);
+        var facts = StoredFacts.Read(file, path, model);
         var specs = Models.StateTensors(Models.Plan(model, facts.Input));
         stored.Remove(StoredFacts.Key);
         return new TrainedModel(

@@ -68,6 +68,22 @@ let private dense =
 
 /// Places where something is folded, and where nothing may be.
 let private places = [
+    "padding of four sides", sequential [ convWith (Conv2d.square 3 4 |> Conv2d.margins 2 0 1 3); batchNorm; relu ]
+    "padding of four sides in front of a sum",
+    sequential [ sum [ conv 4; convWith (Conv2d.square 3 4 |> Conv2d.margins 2 0 0 2) ]; relu ]
+    "same padding, each channel for itself",
+    sequential [
+        conv 4
+        convWith (Conv2d.depthwise 3 4 |> Conv2d.stride 2 |> Conv2d.same)
+        activation Activation.Relu6
+    ]
+    "a sum whose last convolution is left out at times",
+    sequential [
+        conv 4
+        relu
+        residual (chain [ name "b" (sequential [ conv 4; batchNorm ]); stochasticDepth 0.5 ])
+        relu
+    ]
     "norms one after the other", conv 4 >>> name "a" batchNorm >>> name "b" batchNorm >>> relu
     "a norm in front", name "a" batchNorm >>> name "b" (conv1x1 5)
     "norm and ReLU before a 1×1 convolution", sequential [ conv 4; relu; batchNorm; relu; conv1x1 5; batchNorm; gelu ]

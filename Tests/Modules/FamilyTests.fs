@@ -12,6 +12,7 @@ open System.Text.Json.Nodes
 open Expecto
 open TorchSharp
 open Hybrid
+open Hybrid.Host.Checkpoints
 open Hybrid.Tests
 open Hybrid.Tests.Networks.Nets
 open Hybrid.Tests.Modules.Reference
@@ -237,8 +238,34 @@ let private networks = [
     }
 ]
 
+/// With ImageNet's weights, as timm's file has them.
+let private pretrained =
+    testCase "tf_efficientnet_lite0 with its published weights gives timm's logits"
+    <| fun () ->
+        let name = "tf_efficientnet_lite0"
+        let folder file = Shared.path [ "golden"; "pretrained"; file ]
+        let golden = JsonNode.Parse(File.ReadAllText(folder "expected.json"))
+        let expected = [| for it in golden["fixed_image_float64_logits_first8"].AsArray() -> it.GetValue<float>() |]
+        let trained = TrainedModel.Read(folder $"{name}.safetensors", Requests.Named name)
+        let side = 224
+        Expect.equal trained.Input (square side) "what the network reads"
+
+        for placement, tolerance in [ float64, 1e-9; float32, 1e-4 ] do
+            use _ = torch.NewDisposeScope()
+            use _ = torch.no_grad ()
+            use network = trained.Build placement
+            network.eval ()
+            let found = network.forward (images placement 1 side) |> numbers
+            Expect.isLessThan (relative found[..7] expected) tolerance $"{placement.DType}"
+
+            if placement.DType = torch.ScalarType.Float32 then
+                use fused = Fusion.ofWeights network.Weights
+                let found = fused.forward (images placement 1 side) |> numbers
+                Expect.isLessThan (relative found[..7] expected) tolerance "fused"
+
 let tests =
     testList "families" [
+        pretrained
         for it in networks do
             if it.Always || Effort.isNightly then
                 weights it

@@ -11,13 +11,17 @@ open Hybrid.Tests.Networks.Nets
 open Hybrid.Tests.Modules.Reference
 
 let private layers = [
+    "four sides", convWith (Conv2d.square 3 5 |> Conv2d.stride 2 |> Conv2d.margins 0 2 3 1)
+    "same", convWith (Conv2d.depthwise 3 4 |> Conv2d.noBias |> Conv2d.stride 2 |> Conv2d.same)
+    "PixelLinear", pixelLinear 6
+    "BatchNorm2d with settings", batchNormWith 1e-3 0.01
     "groups", convWith (Conv2d.square 3 6 |> Conv2d.groups 2)
     "each channel for itself", convWith (Conv2d.depthwise 5 4 |> Conv2d.noBias)
     "sides and dilation",
     convWith {
         Conv2d.rectangle 3 2 5 with
             Stride = { Height = 2; Width = 1 }
-            Padding = { Height = 2; Width = 1 }
+            Padding = Padding.Even { Height = 2; Width = 1 }
             Dilation = { Height = 2; Width = 1 }
     }
     "GroupNorm", groupNorm 2

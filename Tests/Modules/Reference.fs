@@ -42,13 +42,32 @@ let private pair (side: int) = [| int64 side; int64 side |]
 
 let private sides (sides: Sides) = [| int64 sides.Height; int64 sides.Width |]
 
+/// The map with what is uneven of a convolution's padding, row by row and column by column, and what is left of it.
+let private widened (conv: Conv2d) (x: Tensor) =
+    match conv.Padding with
+    | Padding.Even sides -> x, sides
+    | Padding.Same -> failtest "a plan has the numbers"
+    | Padding.Uneven it ->
+        let zeros (dim: int) (count: int) =
+            let size = Array.copy x.shape
+            size[dim] <- int64 count
+            torch.zeros (size, dtype = Nullable x.dtype)
+
+        let rows = torch.cat ([| zeros 2 it.Top; x; zeros 2 it.Bottom |], 2L)
+
+        let columns (count: int) =
+            torch.zeros ([| rows.shape[0]; rows.shape[1]; rows.shape[2]; int64 count |], dtype = Nullable x.dtype)
+
+        torch.cat ([| columns it.Left; rows; columns it.Right |], 3L), Sides.square 0
+
 /// With libtorch's operations: the same numbers, bit for bit, as long as nothing is written over too early.
 let byOperations: Evaluation =
     fun layer tensors training x ->
         match layer, tensors with
         | Layer.Conv2d conv, weight :: bias ->
             let bias = List.tryHead bias |> Option.toObj
-            F.conv2d (x, weight, bias, sides conv.Stride, sides conv.Padding, sides conv.Dilation, int64 conv.Groups)
+            let x, even = widened conv x
+            F.conv2d (x, weight, bias, sides conv.Stride, sides even, sides conv.Dilation, int64 conv.Groups)
         | Layer.BatchNorm2d it, [ weight; bias; mean; var; _ ] ->
             F.batch_norm (x, mean.clone (), var.clone (), weight, bias, training, it.Momentum, it.Epsilon)
         | Layer.Activation Activation.Relu, _ -> x.relu ()
@@ -82,6 +101,7 @@ let byDefinition: Evaluation =
         match layer, tensors with
         | Layer.Conv2d conv, weight :: bias ->
             // Every window as a column, then one product.
+            let x, even = widened conv x
             let pair (sides: Sides) = struct (int64 sides.Height, int64 sides.Width)
 
             let columns (x: Tensor) =
@@ -89,13 +109,13 @@ let byDefinition: Evaluation =
                     x,
                     pair conv.Kernel,
                     dilation = Nullable(pair conv.Dilation),
-                    padding = Nullable(pair conv.Padding),
+                    padding = Nullable(pair even),
                     stride = Nullable(pair conv.Stride)
                 )
 
             let side (length: int64) (of': Sides -> int) =
                 let extent = int64 (of' conv.Dilation * (of' conv.Kernel - 1) + 1)
-                (length + 2L * int64 (of' conv.Padding) - extent) / int64 (of' conv.Stride) + 1L
+                (length + 2L * int64 (of' even) - extent) / int64 (of' conv.Stride) + 1L
 
             let groups = int64 conv.Groups
 

@@ -51,7 +51,29 @@ class SqueezeExcitation(nn.Module):
         return torch.sigmoid(self.fc2(scale)) * x
 
 
+class MarginConv(nn.Conv2d):
+    """A convolution with rows and columns of zeros on each of four sides."""
+
+    def __init__(self, *arguments, margins, **named):
+        super().__init__(*arguments, **named)
+        self.margins = margins
+
+    def forward(self, x):
+        top, bottom, left, right = self.margins
+        return super().forward(nn.functional.pad(x, [left, right, top, bottom]))
+
+
+class PixelLinear(nn.Linear):
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 LAYERS = {
+    "four sides": lambda: MarginConv(4, 5, 3, stride=2, margins=(0, 2, 3, 1)),
+    # On 9×8: as many as there are rows and columns of stride 2, the odd one below and on the right.
+    "same": lambda: MarginConv(4, 4, 3, stride=2, groups=4, bias=False, margins=(1, 1, 0, 1)),
+    "PixelLinear": lambda: PixelLinear(4, 6),
+    "BatchNorm2d with settings": lambda: nn.BatchNorm2d(4, eps=1e-3, momentum=0.01),
     "groups": lambda: nn.Conv2d(4, 6, 3, padding=1, groups=2),
     "each channel for itself": lambda: nn.Conv2d(4, 4, 5, padding=2, groups=4, bias=False),
     "sides and dilation": lambda: nn.Conv2d(4, 5, (3, 2), stride=(2, 1), padding=(2, 1), dilation=(2, 1)),

@@ -86,8 +86,8 @@ let private mistake =
     Gen.elements [
         convWith (Conv2d.square 99 4 |> Conv2d.padding 0)
         convWith { Conv2d.square 3 4 with Stride = Sides.square 0 }
-        convWith { Conv2d.square 3 0 with Padding = Sides.square 1 }
-        convWith { Conv2d.square 3 4 with Padding = Sides.square -1 }
+        convWith { Conv2d.square 3 0 with Padding = Padding.Even(Sides.square 1) }
+        convWith { Conv2d.square 3 4 with Padding = Padding.Even(Sides.square -1) }
         maxPoolWith (Pool2d.square 3 1 2)
         avgPool 30
         linear 5

@@ -44,6 +44,7 @@ let private counts = [
     "efficientnet_b5", 30_389_784L
     "efficientnet_b6", 43_040_704L
     "efficientnet_b7", 66_347_960L
+    "tf_efficientnet_lite0", 4_652_008L
     "convnext_tiny", 28_589_128L
     "convnext_small", 50_223_688L
     "convnext_base", 88_591_464L

@@ -41,6 +41,63 @@ let tests =
             "a window that begins outside does not count"
             (maxPoolWith { Pool2d.square 2 4 1 with Ceiling = true })
             (Shape.Image(6, 3, 3))
+        gives "four sides" (convWith (Conv2d.square 3 5 |> Conv2d.margins 0 1 2 3)) (Shape.Image(5, 8, 11))
+        // As many as there are steps.
+        gives "same" (convWith (Conv2d.square 5 5 |> Conv2d.stride 2 |> Conv2d.same)) (Shape.Image(5, 5, 4))
+        gives
+            "same without a remainder"
+            (convWith (Conv2d.square 3 5 |> Conv2d.stride 3 |> Conv2d.same))
+            (Shape.Image(5, 3, 3))
+        gives
+            "same with steps over pixels"
+            (convWith (Conv2d.square 1 5 |> Conv2d.stride 2 |> Conv2d.same))
+            (Shape.Image(5, 5, 4))
+        gives "a linear layer of pixels" (pixelLinear 5) (Shape.Image(5, 9, 8))
+
+        test "a plan has the numbers of same padding" {
+            let padding side net =
+                match Plan.layers (planOf (Shape.Image(6, side, side)) (convWith net)) with
+                | [ _, { Layer = Layer.Conv2d conv } ] -> conv.Padding
+                | other -> failtest $"%A{other}"
+
+            let strided = Conv2d.square 3 4 |> Conv2d.stride 2 |> Conv2d.same
+            let square = Sides.square >> Padding.Even
+            Expect.equal (padding 9 strided) (square 1) "an odd side"
+
+            Expect.equal
+                (padding 8 strided)
+                (Padding.Uneven { Top = 0; Bottom = 1; Left = 0; Right = 1 })
+                "an even side"
+
+            Expect.equal (padding 8 (Conv2d.square 3 4 |> Conv2d.same)) (square 1) "without a stride"
+            let dilated = Conv2d.square 3 4 |> Conv2d.dilation 2 |> Conv2d.same
+            Expect.equal (padding 8 dilated) (square 2) "a dilated one"
+        }
+
+        test "layers are constructed in an order of their own" {
+            let plan =
+                planOf input (ordered [ "c"; "b" ] (chain [ name "a" (conv 2); name "b" (conv 3); name "c" (conv 4) ]))
+
+            let keys = Plan.stateTensors plan |> List.map _.Key
+            Expect.equal keys [ "c.weight"; "c.bias"; "b.weight"; "b.bias"; "a.weight"; "a.bias" ] "keys"
+            Expect.equal (Plan.layers plan |> List.map (fun (plan, _) -> plan.Path)) [ "a"; "b"; "c" ] "read as before"
+
+            let inner segment = name segment (ordered [ "y" ] (chain [ name "x" (conv 2); name "y" (conv 3) ]))
+            let nested = planOf input (ordered [ "b" ] (chain [ inner "a"; inner "b" ]))
+            let keys = Plan.stateTensors nested |> List.map _.Key |> List.filter _.EndsWith("weight")
+            Expect.equal keys [ "b.y.weight"; "b.x.weight"; "a.y.weight"; "a.x.weight" ] "one inside the other"
+        }
+
+        refuses
+            "less than no margin"
+            (convWith (Conv2d.square 3 5 |> Conv2d.margins 0 -1 0 0))
+            "Conv2d: got padding below -1, expected at least 0"
+        refuses
+            "a margin that makes a map of its own too large"
+            (convWith (
+                Conv2d.square 3 5 |> Conv2d.stride 2_000_000_000 |> Conv2d.margins 1_000_000_000 1_000_000_000 0 0
+            ))
+            "Conv2d: got 96000000432 numbers in one tensor, expected fewer than 2^31"
         gives "a gate" (product [ identity; globalAvgPool >>> conv1x1 6 ]) input
         gives "a gate first" (product [ globalAvgPool; identity ]) input
 

@@ -155,7 +155,7 @@ let private shrinking (channels, height, width) =
                     Channels = groups * each
                     Kernel = { Height = kernel; Width = across }
                     Stride = { Height = stride; Width = step }
-                    Padding = { Height = padding; Width = margin }
+                    Padding = Padding.Even { Height = padding; Width = margin }
                     Dilation = { Height = (if fits then dilation else 1); Width = 1 }
                     Groups = groups
                     Bias = bias

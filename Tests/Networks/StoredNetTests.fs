@@ -49,6 +49,25 @@ let tests =
                     Expect.equal (StoredNet.read text) (Ok model.Net) model.Name
                     Expect.isLessThan text.Length 100_000 "characters"
 
+        testCase "paddings, norms with settings and an order look like"
+        <| fun () ->
+            let net =
+                ordered
+                    [ "b"; "a" ]
+                    (chain [
+                        name "a" (convWith (Conv2d.square 3 4 |> Conv2d.noBias |> Conv2d.margins 1 2 3 4))
+                        name "b" (convWith (Conv2d.square 3 4 |> Conv2d.noBias |> Conv2d.same))
+                        batchNormWith 1e-3 0.1
+                        pixelLinear 3
+                    ])
+
+            Expect.equal
+                (StoredNet.write net)
+                """{"order":["b","a"],"net":[{"name":"a","net":{"conv2d":{"channels":4,"kernel":3,"stride":1,"padding":[1,2,3,4],"bias":false}}},{"name":"b","net":{"conv2d":{"channels":4,"kernel":3,"stride":1,"padding":"same","bias":false}}},{"batchnorm2d":{"epsilon":0.001}},{"pixellinear":{"features":3,"bias":true}}]}"""
+                "text"
+
+            Expect.equal (StoredNet.read (StoredNet.write net)) (Ok net) "and back"
+
         testCase "what it looks like"
         <| fun () ->
             let net =

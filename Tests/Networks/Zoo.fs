@@ -21,5 +21,7 @@ let members = [
     "mobilenet_v3_large", [ classes; "width_mult", "0.25" ], image
     "efficientnet_b0", [ classes; "width_mult", "0.25"; "depth_mult", "0.5" ], image
     "efficientnet_b5", [ classes; "width_mult", "0.25"; "depth_mult", "0.4" ], image
+    // Of an odd size, so that strides leave remainders of both sorts.
+    "tf_efficientnet_lite0", [ classes; "width_mult", "0.25"; "depth_mult", "0.5" ], Shape.Image(3, 61, 70)
     "convnext_tiny", [ classes; "dims", "8,16"; "depths", "1,2" ], image
 ]

@@ -64,6 +64,10 @@ let private layers = [
     "a linear layer without bias", flatten >>> Net.Layer(Layer.Linear(3, false))
     "a rectangle", convWith { Conv2d.rectangle 1 5 4 with Stride = { Height = 2; Width = 1 } }
     "groups and dilation", conv 4 >>> convWith (Conv2d.square 3 6 |> Conv2d.groups 2 |> Conv2d.dilation 2)
+    "four sides", convWith (Conv2d.square 3 4 |> Conv2d.stride 2 |> Conv2d.margins 0 2 3 1) >>> batchNorm
+    "same padding", convWith (Conv2d.square 3 4 |> Conv2d.stride 2 |> Conv2d.same) >>> batchNorm
+    "a norm with settings", conv 4 >>> batchNormWith 1e-3 0.01
+    "a linear layer of pixels without bias", conv 4 >>> Net.Layer(Layer.PixelLinear(3, false))
     "groups of a norm", conv 6 >>> groupNorm 3
     "a norm of features", flatten >>> linear 6 >>> groupNorm 2
     "a layer norm", conv 6 >>> layerNorm

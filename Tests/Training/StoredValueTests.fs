@@ -147,7 +147,7 @@ let private initialisations = [
         [
             Redraw.Kept, Redraw.Normal 0.01
             Redraw.Kaiming(Fan.Out, Activation.Relu), Redraw.UniformByOutputs
-            Redraw.KaimingOfGroup Activation.Relu6, Redraw.TruncatedNormal 0.02
+            Redraw.KaimingOfGroup, Redraw.TruncatedNormal 0.02
         ] do
         Initialisation.redrawn convolutions linear
 

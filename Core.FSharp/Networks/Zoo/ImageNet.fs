@@ -12,6 +12,9 @@ module internal ImageNet =
     /// Of ImageNet's pixels, as torchvision has it.
     let normalisation = Some { Mean = [| 0.485; 0.456; 0.406 |]; Std = [| 0.229; 0.224; 0.225 |] }
 
+    /// Of pixels as TensorFlow's networks read them, from -1 to 1.
+    let halves = Some { Mean = [| 0.5; 0.5; 0.5 |]; Std = [| 0.5; 0.5; 0.5 |] }
+
     /// Probability of dropout in front of the last layer.
     let dropout usual = HparamSpec.number "dropout" usual 0.0 0.999
 
