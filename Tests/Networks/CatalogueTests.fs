@@ -45,6 +45,10 @@ let private counts = [
     "efficientnet_b6", 43_040_704L
     "efficientnet_b7", 66_347_960L
     "tf_efficientnet_lite0", 4_652_008L
+    "tf_efficientnet_lite1", 5_416_680L
+    "tf_efficientnet_lite2", 6_092_072L
+    "tf_efficientnet_lite3", 8_197_096L
+    "tf_efficientnet_lite4", 13_006_568L
     "convnext_tiny", 28_589_128L
     "convnext_small", 50_223_688L
     "convnext_base", 88_591_464L
