@@ -85,6 +85,12 @@ module internal MachineOptions =
             |> Row.byDefault Onnx.usual.Opset
             "--fold  write batch norms into the convolutions before them"
             |> Row.flag (fun draft -> { draft with Onnx.Fold = true })
+            "--precision FLOAT  of the weights and the arithmetic, float32 or float16; inputs, outputs, norms and means stay float32"
+            |> Row.sets (Value.word "precision" [ "float32", false; "float16", true ]) (fun it draft -> {
+                draft with
+                    Onnx.Half = it
+            })
+            |> Row.byDefault "float32"
             "--with-preprocessing  the graph reads pictures of any size, bytes N×H×W×3, and gives probabilities"
             |> Row.flag (fun draft -> { draft with WithPreprocessing = true })
             libtorch

@@ -74,7 +74,8 @@ type Models =
         Onnx.problem options plan
         |> Option.iter (fun problem -> raise (RequestException $"{model.Name} cannot be written as ONNX: {problem}"))
 
-    /// Writes a network as ONNX under a name; `facts` go into the file's metadata. See `Onnx.write`.
+    /// Writes a network as ONNX under a name; `facts` go into the file's metadata. See `Onnx.write`. Refuses numbers beyond half
+    /// precision, where that is asked for.
     static member WriteOnnx
         (
             network: TorchModule,
@@ -83,7 +84,10 @@ type Models =
             facts: IReadOnlyList<KeyValuePair<string, string>>,
             target: System.IO.Stream
         ) : unit =
-        Onnx.write options name [ for fact in facts -> fact.Key, fact.Value ] network.Weights target
+        try
+            Onnx.write options name [ for fact in facts -> fact.Key, fact.Value ] network.Weights target
+        with :? OverflowException as error ->
+            raise (RequestException $"{name} cannot be written as ONNX: {error.Message}")
 
     /// Every tensor of the network's state, in the order of PyTorch's `state_dict`.
     static member StateTensors(plan: Plan) : IReadOnlyList<TensorSpec> = Plan.stateTensors plan

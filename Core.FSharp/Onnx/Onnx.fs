@@ -8,6 +8,8 @@ type OnnxOptions = {
     Opset: int
     /// Batch norms are written into the convolutions before them.
     Fold: bool
+    /// Weights and arithmetic in half precision, but for norms, means and scales; input and output stay in single.
+    Half: bool
     /// The graph reads pictures as they are, bytes `[N, H, W, 3]` (red, green, blue) of any size, brings them to the
     /// network's size, normalises them by this, and gives probabilities.
     Pictures: Normalisation option
@@ -25,7 +27,7 @@ module Onnx =
     let opsets = 17, 21
 
     /// The first opset, norms as they are.
-    let usual = { Opset = fst opsets; Fold = false; Pictures = None }
+    let usual = { Opset = fst opsets; Fold = false; Half = false; Pictures = None }
 
     /// Why a plan cannot be written so, where it cannot; nothing is allocated.
     let problem (options: OnnxOptions) (plan: Plan) : string option =
@@ -49,8 +51,8 @@ module Onnx =
     let private folded (draft: OnnxDraft) weights (plan: Plan) conv layer norms x =
         use _ = TorchSharp.torch.NewDisposeScope()
         let kernel = Folding.withNorms weights (Folding.kernel weights layer) norms
-        let weight = OnnxLayers.constant draft (named plan.Path "weight") kernel.Weight
-        let bias = OnnxLayers.constant draft (named plan.Path "bias") kernel.Bias
+        let weight = OnnxLayers.operand draft (named plan.Path "weight") kernel.Weight
+        let bias = OnnxLayers.operand draft (named plan.Path "bias") kernel.Bias
         OnnxLayers.convolve draft (named plan.Path (Layers.name layer.Layer)) conv [ weight; bias ] x
 
     let rec private sequence options draft weights (plans: Plan list) x =
@@ -86,8 +88,15 @@ module Onnx =
     /// The network with its weights as they are now.
     let internal graph (options: OnnxOptions) name (weights: Weights) : OnnxGraph =
         let plan = weights.Plan
-        let draft = OnnxDraft options.Opset
-        let logits = sequence options draft weights (Plan.sequence plan)
+
+        let draft =
+            OnnxDraft(options.Opset, (if options.Half then OnnxElement.Float16 else OnnxElement.Float32))
+
+        let logits x =
+            draft.Enter("narrow", x)
+            |> sequence options draft weights (Plan.sequence plan)
+            |> fun logits -> draft.Leave("wide", logits)
+
         let output = port OnnxDraft.Output OnnxElement.Float32 (fixedSides plan.Out)
 
         match options.Pictures, plan.In with
@@ -104,7 +113,8 @@ module Onnx =
             draft.Graph(name, input, output, logits OnnxDraft.Input)
 
     /// Writes a network under a name. `facts` go into the file's metadata, in that order. The same network gives the
-    /// same bytes. Throws `InvalidOperationException` where that cannot be, which `problem` says beforehand.
+    /// same bytes. Throws `InvalidOperationException` where that cannot be, which `problem` says beforehand, and
+    /// `OverflowException` where a weight is beyond half precision.
     let write (options: OnnxOptions) name (facts: (string * string) list) (weights: Weights) (target: Stream) : unit =
         problem options weights.Plan |> Option.iter invalidOp
         let version = typeof<OnnxOptions>.Assembly.GetName().Version.ToString 3

@@ -5,6 +5,7 @@ open System
 /// Type of the numbers in a tensor of ONNX.
 [<RequireQualifiedAccess>]
 type internal OnnxElement =
+    | Float16
     | Float32
     | Float64
     | UInt8
@@ -16,6 +17,7 @@ type internal OnnxElement =
         | Float32 -> 1L
         | UInt8 -> 2L
         | Int64 -> 7L
+        | Float16 -> 10L
         | Float64 -> 11L
 
 /// Numbers that stand in the file, in the order of their indices, little-endian.
@@ -65,8 +67,9 @@ type internal OnnxGraph = {
 }
 
 /// A graph while it is made: hands out names, each once. Names have ASCII letters, digits and `_./` alone.
+/// `element` is what the network computes in, half or single precision.
 [<Sealed>]
-type internal OnnxDraft(opset: int) =
+type internal OnnxDraft(opset: int, element: OnnxElement) =
 
     let nodes = ResizeArray<OnnxNode>()
     let tensors = ResizeArray<OnnxTensor>()
@@ -101,6 +104,23 @@ type internal OnnxDraft(opset: int) =
     member draft.Numbers(name, dims: int64 list, values: float32 array) =
         draft.Constant(name, OnnxElement.Float32, dims, values)
 
+    /// Numbers that the network computes with, in its precision, as a constant; gives its name. Throws
+    /// `OverflowException` where half precision does not reach so far.
+    member draft.Operands(name, dims: int64 list, values: float32 array) =
+        match element with
+        | OnnxElement.Float16 ->
+            let halves = values |> Array.map Half.op_Explicit
+
+            for value, half in Array.zip values halves do
+                if Half.IsInfinity half then
+                    raise (
+                        OverflowException
+                            $"{name} has the number {value}, and half precision ends at {Half.MaxValue}: write the network in single precision"
+                    )
+
+            draft.Constant(name, element, dims, halves)
+        | _ -> draft.Numbers(name, dims, values)
+
     /// Numbers in double precision as a constant; gives its name.
     member draft.WideNumbers(name, dims: int64 list, values: float array) =
         draft.Constant(name, OnnxElement.Float64, dims, values)
@@ -120,6 +140,29 @@ type internal OnnxDraft(opset: int) =
 
     /// A single number under a name of its own.
     member draft.Number(name, value: float) = draft.Shared(name, fun () -> draft.Numbers(name, [], [| float32 value |]))
+
+    /// A single number that the network computes with under a name of its own.
+    member draft.Operand(name, value: float) =
+        draft.Shared(name, fun () -> draft.Operands(name, [], [| float32 value |]))
+
+    /// What the network has computed, in another type of numbers.
+    member draft.Cast(name, to': OnnxElement, x) =
+        draft.Node(name, "Cast", [ x ], [ "to", OnnxAttribute.Whole to'.Number ])
+
+    /// From a number in single precision to the network's, where that is another one.
+    member draft.Enter(name, x) = if element = OnnxElement.Float32 then x else draft.Cast(name, element, x)
+
+    /// And back.
+    member draft.Leave(name, x) =
+        if element = OnnxElement.Float32 then
+            x
+        else
+            draft.Cast(name, OnnxElement.Float32, x)
+
+    /// A part that is computed in single precision whatever the network's: means and variances of many numbers, and scales
+    /// of a few millionths.
+    member draft.Single(name: string, part: string -> string, x) =
+        draft.Enter($"{name}/narrow", part (draft.Leave($"{name}/wide", x)))
 
     /// A single number in double precision under a name of its own.
     member draft.WideNumber(name, value: float) = draft.Shared(name, fun () -> draft.WideNumbers(name, [], [| value |]))

@@ -10,20 +10,26 @@ module internal OnnxLayers =
 
     let private sides (sides: Sides) = [ int64 sides.Height; int64 sides.Width ]
 
-    /// A tensor as a constant in single precision, whatever its strides.
-    let constant (draft: OnnxDraft) name (tensor: Tensor) =
+    /// The numbers of a tensor in single precision, whatever its strides, as some sort of constant.
+    let private numbers (write: string * int64 list * float32 array -> string) name (tensor: Tensor) =
         use _ = torch.NewDisposeScope()
         let plain = tensor.detach().cpu().``to``(torch.ScalarType.Float32).contiguous()
-        draft.Numbers(name, List.ofArray tensor.shape, plain.data<float32>().ToArray())
+        write (name, List.ofArray tensor.shape, plain.data<float32>().ToArray())
+
+    /// A tensor as a constant in single precision.
+    let private constant (draft: OnnxDraft) name tensor = numbers draft.Numbers name tensor
+
+    /// A tensor as a constant in the network's precision.
+    let operand (draft: OnnxDraft) name tensor = numbers draft.Operands name tensor
 
     /// The layer's tensor of some role as a constant under its own key, where the layer has one.
-    let private tryTensor draft (weights: Weights) (layer: LayerPlan) role =
+    let private tryTensor write draft (weights: Weights) (layer: LayerPlan) role : string option =
         layer.Tensors
         |> List.tryFind (fun spec -> spec.Role = role)
-        |> Option.map (fun spec -> constant draft spec.Key weights[spec.Key])
+        |> Option.map (fun spec -> write draft spec.Key weights[spec.Key])
 
-    let private tensor draft weights layer role =
-        tryTensor draft weights layer role
+    let private tensor write draft weights layer role =
+        tryTensor write draft weights layer role
         |> Option.defaultWith (fun () -> invalidOp $"{Layers.name layer.Layer} has no {role}")
 
     /// A convolution whose weight, and bias if it has one, are constants already.
@@ -58,17 +64,17 @@ module internal OnnxLayers =
         | Activation.Gelu when draft.Opset >= 20 -> one "Gelu" [ "approximate", OnnxAttribute.Text "none" ]
         // x/2 · (1 + erf(x/√2)): older opsets have no operator for it.
         | Activation.Gelu ->
-            let scaled = step "scaled" "Div" [ x; draft.Number("root_of_2", sqrt 2.0) ]
+            let scaled = step "scaled" "Div" [ x; draft.Operand("root_of_2", sqrt 2.0) ]
             let erf = step "erf" "Erf" [ scaled ]
-            let share = step "share" "Add" [ erf; draft.Number("one", 1.0) ]
+            let share = step "share" "Add" [ erf; draft.Operand("one", 1.0) ]
             let whole = step "whole" "Mul" [ x; share ]
-            draft.Node(name, "Mul", [ whole; draft.Number("half", 0.5) ], [])
+            draft.Node(name, "Mul", [ whole; draft.Operand("half", 0.5) ], [])
         | Activation.Silu -> draft.Node(name, "Mul", [ x; step "gate" "Sigmoid" [ x ] ], [])
         | Activation.Sigmoid -> one "Sigmoid" []
         | Activation.Hardswish -> one "HardSwish" []
         | Activation.Hardsigmoid ->
             one "HardSigmoid" [ "alpha", OnnxAttribute.Number(1.0 / 6.0); "beta", OnnxAttribute.Number 0.5 ]
-        | Activation.Relu6 -> draft.Node(name, "Clip", [ x; draft.Number("zero", 0.0); draft.Number("six", 6.0) ], [])
+        | Activation.Relu6 -> draft.Node(name, "Clip", [ x; draft.Operand("zero", 0.0); draft.Operand("six", 6.0) ], [])
 
     /// Groups as the channels of an instance norm over all their numbers; then each channel's own scale and shift. The
     /// operator for all of it is newer than opset 17, and its first version has a scale a group.
@@ -117,7 +123,11 @@ module internal OnnxLayers =
             draft.Node(
                 $"{name}/normed",
                 "LayerNormalization",
-                [ last; tensor draft weights layer Role.Weight; tensor draft weights layer Role.Bias ],
+                [
+                    last
+                    tensor constant draft weights layer Role.Weight
+                    tensor constant draft weights layer Role.Bias
+                ],
                 [ "axis", whole -1; "epsilon", OnnxAttribute.Number epsilon ]
             )
 
@@ -167,17 +177,20 @@ module internal OnnxLayers =
 
             pooled draft name "AveragePool" pool [ 0L; 0L ] further (counted false) padded
 
-    /// Adds the layer of a plan to the draft, called `name`.
+    /// Adds the layer of a plan to the draft, called `name`. In half precision sums over many numbers would come to more than
+    /// it holds, and small variances and scales to nothing: these are computed in single.
     let write (draft: OnnxDraft) (weights: Weights) name (plan: Plan) (layer: LayerPlan) x : string =
-        let tensor = tensor draft weights layer
-        let withBias () = Option.toList (tryTensor draft weights layer Role.Bias)
+        let operand' = tensor operand draft weights layer
+        let constant' = tensor constant draft weights layer
+        let withBias () = Option.toList (tryTensor operand draft weights layer Role.Bias)
+        let single part = draft.Single(name, part, x)
 
         match layer.Layer with
         | Layer.Conv2d conv ->
-            let weight = tensor Role.Weight
+            let weight = operand' Role.Weight
             convolve draft name conv (weight :: withBias ()) x
         | Layer.Linear _ ->
-            let weight = tensor Role.Weight
+            let weight = operand' Role.Weight
             draft.Node(name, "Gemm", x :: weight :: withBias (), [ "transB", whole 1 ])
         // A 1×1 convolution is the same, and needs no other order of the dimensions.
         | Layer.PixelLinear(features, _) ->
@@ -185,23 +198,24 @@ module internal OnnxLayers =
             let table: Tensor = weights[key]
             use flat = table.detach ()
             use kernel = flat.reshape (flat.shape[0], flat.shape[1], 1L, 1L)
-            convolve draft name (Conv2d.square 1 features) (constant draft key kernel :: withBias ()) x
+            convolve draft name (Conv2d.square 1 features) (operand draft key kernel :: withBias ()) x
         | Layer.BatchNorm2d it ->
-            let tensors = [ Role.Weight; Role.Bias; Role.RunningMean; Role.RunningVar ] |> List.map tensor
+            single (fun x ->
+                let tensors = [ Role.Weight; Role.Bias; Role.RunningMean; Role.RunningVar ] |> List.map constant'
 
-            draft.Node(
-                name,
-                "BatchNormalization",
-                x :: tensors,
-                [ "epsilon", OnnxAttribute.Number it.Epsilon; "training_mode", whole 0 ]
-            )
-        | Layer.GroupNorm(groups, epsilon) -> groupNorm draft weights name plan layer groups epsilon x
-        | Layer.LayerNorm2d epsilon -> layerNorm draft weights name layer epsilon x
+                draft.Node(
+                    name,
+                    "BatchNormalization",
+                    x :: tensors,
+                    [ "epsilon", OnnxAttribute.Number it.Epsilon; "training_mode", whole 0 ]
+                ))
+        | Layer.GroupNorm(groups, epsilon) -> single (groupNorm draft weights name plan layer groups epsilon)
+        | Layer.LayerNorm2d epsilon -> single (layerNorm draft weights name layer epsilon)
         | Layer.Activation kind -> activate draft name kind x
-        | Layer.LayerScale _ -> draft.Node(name, "Mul", [ x; tensor Role.Weight ], [])
+        | Layer.LayerScale _ -> single (fun x -> draft.Node(name, "Mul", [ x; constant' Role.Weight ], []))
         | Layer.Dropout _
         | Layer.StochasticDepth _ -> x
         | Layer.MaxPool2d pool -> maxPool draft name pool plan x
-        | Layer.AvgPool2d pool -> avgPool draft name pool plan x
-        | Layer.AdaptiveAvgPool2d -> draft.Node(name, "GlobalAveragePool", [ x ], [])
+        | Layer.AvgPool2d pool -> single (avgPool draft name pool plan)
+        | Layer.AdaptiveAvgPool2d -> single (fun x -> draft.Node(name, "GlobalAveragePool", [ x ], []))
         | Layer.Flatten -> draft.Node(name, "Flatten", [ x ], [ "axis", whole 1 ])

@@ -208,6 +208,7 @@ let tests =
                 [
                     [ "--fold" ]
                     [ "--opset"; "18" ]
+                    [ "--precision"; "float16" ]
                     [ "--libtorch"; "." ]
                     [ "--with-preprocessing" ]
                     [ "--data"; "shapes" ]

@@ -69,6 +69,7 @@ let private value option kind =
     | _, "SIZE" -> "48x64"
     | _, "DEVICE" -> "cpu"
     | _, "TYPE" -> "float64"
+    | _, "FLOAT" -> "float16"
     | _, "METRIC" -> "train_loss"
     | _, "MODE" -> "min"
     | _, "INTERVAL" -> "step"

@@ -134,6 +134,61 @@ let tests =
                 agrees 1e-5 Onnx.usual false network [ 1 ]
                 agrees 1e-5 folds true network [ 2 ]
 
+        // Half precision has eleven digits of two: what is lost grows with the depth.
+        for what, net in layers do
+            testCase $"{what} in half precision"
+            <| fun () ->
+                use network = built 1 (planOf image net)
+                agrees 5e-3 { Onnx.usual with Half = true } true network [ 1; 3 ]
+                agrees 5e-3 { folds with Half = true; Opset = 21 } false network [ 2 ]
+
+        for name, model in zoo do
+            testCase $"{name} in half precision"
+            <| fun () ->
+                use network = built 3 (planOf (Shape.Image(3, 32, 32)) model.Net)
+
+                for fold in [ false; true ] do
+                    agrees 2e-2 { Onnx.usual with Half = true; Fold = fold } true network [ 1; 7 ]
+
+        testCase "half precision is half as long, and its input and output are single"
+        <| fun () ->
+            use network = built 1 (planOf image (sequential [ conv 64; conv 64; relu ]))
+            let whole, half = Ort.write Onnx.usual network, Ort.write { Onnx.usual with Half = true } network
+            Expect.isLessThan (float half.Length / float whole.Length) 0.52 "weights"
+            use session = Ort.openSession true half
+            Expect.equal session.InputMetadata["input"].ElementType typeof<float32> "input"
+            Expect.equal session.OutputMetadata["output"].ElementType typeof<float32> "output"
+
+        testCase "small variances and scales are not nothing in half precision, and large sums no infinity"
+        <| fun () ->
+            let plan = planOf (Shape.Image(2, 40, 40)) (sequential [ batchNorm; layerScale 1e-7; globalAvgPool ])
+            use network = build Layout.ChannelsLast 1 plan
+            network.eval ()
+            use _ = torch.NewDisposeScope()
+            use _ = torch.no_grad ()
+
+            for spec in network.Weights.Specs do
+                if spec.Role = Role.RunningVar then
+                    network.Weights[spec.Key].fill_(1e-9.ToScalar()) |> ignore
+
+            use session = Ort.openSession true (Ort.write { Onnx.usual with Half = true } network)
+            let x = torch.full ([| 1L; 2L; 40L; 40L |], 100.0.ToScalar(), dtype = torch.ScalarType.Float64)
+            let out, right = numbers (Ort.run session x), numbers (expected network x)
+
+            for out, right in Array.zip out right do
+                Expect.isLessThan (abs (out / right - 1.0)) 2e-3 $"{out} for {right}"
+
+        testCase "a weight beyond half precision is named"
+        <| fun () ->
+            use network = built 1 (planOf image (name "first" (conv 4)))
+            use _ = torch.no_grad ()
+            network.Weights["first.weight"].fill_(7e4.ToScalar()) |> ignore
+            Ort.write Onnx.usual network |> ignore
+
+            Expect.throwsC (fun () -> Ort.write { Onnx.usual with Half = true } network |> ignore) (fun error ->
+                Expect.stringContains error.Message "first.weight has the number 70000" "which"
+                Expect.stringContains error.Message "single precision" "what to do")
+
         propertyOf
             60
             "networks of all kinds"
@@ -141,7 +196,12 @@ let tests =
             (fun (it, seed) ->
                 use network = built seed (planOf it.Input it.Net)
                 agrees 1e-5 Onnx.usual (seed % 2 = 0) network [ 1; 3 ]
-                agrees 1e-5 { folds with Opset = 17 + seed % 5 } (seed % 2 = 1) network [ 2 ])
+                agrees 1e-5 { folds with Opset = 17 + seed % 5 } (seed % 2 = 1) network [ 2 ]
+                // Opens and runs: how much is lost is the network's own affair.
+                use session = Ort.openSession (seed % 3 = 0) (Ort.write { Onnx.usual with Half = true } network)
+                use x = batchFor (generator 5) 2 network.Plan.In
+                use _ = Ort.run session x
+                ())
 
         for opset in [ 17; 19 ] do
             testCase $"pools with paddings and ceilings at opset {opset}"

@@ -69,7 +69,7 @@ let private run (session: InferenceSession) (pictures: Picture list) =
 
 /// The bytes that a graph makes of pictures on their way to a network of a size.
 let private byGraph height width pictures =
-    let draft = OnnxDraft 17
+    let draft = OnnxDraft(17, OnnxElement.Float32)
     let port name element sides : OnnxPort = { Name = name; Element = element; Sides = sides }
     let free = [ for side in [ "batch"; "height"; "width" ] -> OnnxSide.Free side ]
     let input = port OnnxDraft.Input OnnxElement.UInt8 (free @ [ OnnxSide.Fixed 3 ])
