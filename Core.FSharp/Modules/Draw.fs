@@ -86,22 +86,12 @@ module Draw =
         | LayerKind.Linear -> redrawn redraws.Linear
         | _ -> ()
 
-    let private zero (weights: Weights) (layer: LayerPlan) =
-        for spec in layer.Tensors do
-            if spec.Role = Role.Weight then
-                fill weights[spec.Key] _.zero_()
-
     /// Draws every parameter anew; running statistics stay as they are.
     let initialise initialisation generator (weights: Weights) =
         let layers = [ for plan, layer in Plan.constructed weights.Plan -> plan.Path, layer ]
         layers |> List.iter (snd >> construct generator weights)
 
-        let redrawn (redraws: Redraws) =
-            layers |> List.iter (again redraws generator weights)
-
-            for path, layer in layers do
-                if redraws.Zeroed |> List.exists (fun segments -> Initialisation.isAt segments path) then
-                    zero weights layer
+        let redrawn redraws = layers |> List.iter (again redraws generator weights)
 
         match initialisation with
         | Initialisation.PyTorch -> ()
@@ -111,6 +101,5 @@ module Draw =
                 Linear = Redraw.Kept
                 ZeroBiases = false
                 Others = []
-                Zeroed = []
             }
         | Initialisation.Redrawn redraws -> redrawn redraws

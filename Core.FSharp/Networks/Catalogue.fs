@@ -14,6 +14,7 @@ module Catalogue =
 
         tutorialFamilies
         @ TorchvisionResNet.families
+        @ PreActivationResNet.families
         @ TorchvisionDenseNet.families
         @ MobileNet.families
         @ EfficientNet.families

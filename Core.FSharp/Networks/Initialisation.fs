@@ -30,8 +30,6 @@ type Redraws = {
     ZeroBiases: bool
     /// Layers whose paths end in these segments are drawn so instead.
     Others: (string * Redraw) list
-    /// Weights of the layers whose paths end in these segments are zero in the end. They are drawn first, as all are.
-    Zeroed: string list
 }
 
 /// How weights are first drawn.
@@ -50,13 +48,7 @@ module Initialisation =
 
     /// Every convolution and linear layer drawn anew, no biases left.
     let redrawn convolutions linear =
-        Initialisation.Redrawn {
-            Convolutions = convolutions
-            Linear = linear
-            ZeroBiases = true
-            Others = []
-            Zeroed = []
-        }
+        Initialisation.Redrawn { Convolutions = convolutions; Linear = linear; ZeroBiases = true; Others = [] }
 
     /// Whether a path ends in these segments.
     let isAt (segments: string) (path: string) =

@@ -242,11 +242,12 @@ module Plan =
     /// The tensors of the state, in the order of PyTorch's `state_dict`.
     let stateTensors plan : TensorSpec list = constructed plan |> List.collect (fun (_, layer) -> layer.Tensors)
 
-    /// The tensors of the last layer that has any, if it is a linear one: in a classifier they alone depend on the
-    /// number of classes. Empty otherwise.
+    /// The tensors of the last layer that has any, if it is a linear one or a convolution of a single pixel: in a classifier
+    /// they alone depend on the number of classes. Empty otherwise.
     let head plan : TensorSpec list =
-        match layers plan |> List.map snd |> List.filter (fun layer -> not layer.Tensors.IsEmpty) |> List.tryLast with
-        | Some { Layer = Layer.Linear _; Tensors = tensors } -> tensors
+        match layers plan |> List.filter (fun (_, layer) -> not layer.Tensors.IsEmpty) |> List.tryLast with
+        | Some(_, { Layer = Layer.Linear _; Tensors = tensors })
+        | Some({ In = Shape.Image(_, 1, 1) }, { Layer = Layer.Conv2d _; Tensors = tensors }) -> tensors
         | _ -> []
 
     /// Whether training draws random numbers inside the network.

@@ -55,7 +55,6 @@ module StoredModel =
                 "linear", redraw it.Linear
                 "zero_biases", JsonValue.Create it.ZeroBiases
                 "others", others
-                "zeroed", JsonArray [| for segments in it.Zeroed -> word segments |]
             ]
 
     /// One line of JSON: the network with its number of classes and its first draws. Throws `InvalidOperationException`
@@ -123,14 +122,13 @@ module StoredModel =
                 all [ for other in others -> toRedraw other.Value |> Result.map (fun how -> other.Key, how) ]
             | _ -> Error "its network: the others of its first weights are missing"
 
-        let zeroed, zeroBiases =
-            match fields["zeroed"], fields["zero_biases"] with
-            | (:? JsonArray as zeroed), (:? JsonValue as biases) ->
-                [ for segments in zeroed -> text segments ],
-                (match biases.TryGetValue<bool>() with
-                 | true, on -> Ok on
-                 | _ -> Error "its network: zero_biases is neither true nor false")
-            | _ -> [], Error "its network: zeroed or zero_biases of its first weights are missing"
+        let zeroBiases =
+            match fields["zero_biases"] with
+            | :? JsonValue as biases ->
+                match biases.TryGetValue<bool>() with
+                | true, on -> Ok on
+                | _ -> Error "its network: zero_biases is neither true nor false"
+            | _ -> Error "its network: zero_biases of its first weights is missing"
 
         match toRedraw fields["convolutions"], toRedraw fields["linear"], others, zeroBiases with
         | Ok convolutions, Ok linear, Ok others, Ok zeroBiases ->
@@ -140,7 +138,6 @@ module StoredModel =
                     Linear = linear
                     ZeroBiases = zeroBiases
                     Others = others
-                    Zeroed = zeroed
                 }
             )
         | Error problem, _, _, _

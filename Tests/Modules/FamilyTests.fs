@@ -222,6 +222,8 @@ let private networks = [
     { compared "resnext50_32x4d" with Always = true }
     compared "wide_resnet50_2"
     { compared "wide_resnet101_2" with Steps = 3 }
+    { compared "resnetv2_18" with Narrow = Some 1e-3; Always = true }
+    compared "resnetv2_50"
     { compared "densenet121" with Narrow = Some 1e-3; Always = true }
     compared "densenet169"
     compared "densenet201"

@@ -29,6 +29,11 @@ let private counts = [
     "resnext101_64x4d", 83_455_272L
     "wide_resnet50_2", 68_883_240L
     "wide_resnet101_2", 126_886_696L
+    "resnetv2_18", 11_687_720L
+    "resnetv2_34", 21_795_880L
+    "resnetv2_50", 25_549_352L
+    "resnetv2_101", 44_541_480L
+    "resnetv2_152", 60_185_128L
     "densenet121", 7_978_856L
     "densenet161", 28_681_000L
     "densenet169", 14_149_480L
@@ -221,6 +226,15 @@ let tests =
                 Expect.equal model.Classes 1000 "classes"
                 let few = find name [ "num_classes", "7" ]
                 Expect.equal (planOf few.Input few.Net).Out (Shape.Features 7) "outputs"
+
+        testCase "the last layer of a network is its head, a linear one or a convolution of a single pixel"
+        <| fun () ->
+            let head name =
+                let model = find name []
+                Plan.head (planOf model.Input model.Net) |> List.map _.Key
+
+            Expect.equal (head "resnet18") [ "fc.weight"; "fc.bias" ] "linear"
+            Expect.equal (head "resnetv2_18") [ "head.fc.weight"; "head.fc.bias" ] "a convolution"
 
         testCase "every model works at its own input, and its recipe is one"
         <| fun () ->

@@ -15,6 +15,8 @@ let members = [
     "resnet50", [ classes; "layers", "1,2" ], image
     "resnext50_32x4d", [ classes; "layers", "1,1"; "groups", "4" ], image
     "wide_resnet50_2", [ classes; "layers", "1,1" ], image
+    "resnetv2_18", [ classes; "layers", "1,2"; "channels", "64,16" ], image
+    "resnetv2_50", [ classes; "layers", "1,2"; "channels", "64,32" ], image
     "densenet121", [ classes; "block_config", "2,3"; "growth_rate", "8" ], image
     "mobilenet_v2", [ classes; "width_mult", "0.25" ], image
     "mobilenet_v3_small", [ classes; "width_mult", "0.25" ], image

@@ -156,7 +156,6 @@ let private initialisations = [
             Linear = linear
             ZeroBiases = false
             Others = [ "aux.fc", linear; "conv1", convolutions ]
-            Zeroed = [ "conv3"; "a.b" ]
         }
 ]
 
@@ -230,13 +229,13 @@ let tests =
                 """{"net":"[]","classes":3,"initialisation":{"name":"zeros"}}""",
                 "unknown initialisation"
                 "a spread below zero",
-                """{"net":"[]","classes":3,"initialisation":{"name":"redrawn","convolutions":{"name":"normal","std":-1},"linear":{"name":"kept"},"zero_biases":true,"others":{},"zeroed":[]}}""",
+                """{"net":"[]","classes":3,"initialisation":{"name":"redrawn","convolutions":{"name":"normal","std":-1},"linear":{"name":"kept"},"zero_biases":true,"others":{}}}""",
                 "std is -1"
                 "an unknown draw",
-                """{"net":"[]","classes":3,"initialisation":{"name":"redrawn","convolutions":{"name":"kept"},"linear":{"name":"ones"},"zero_biases":true,"others":{},"zeroed":[]}}""",
+                """{"net":"[]","classes":3,"initialisation":{"name":"redrawn","convolutions":{"name":"kept"},"linear":{"name":"ones"},"zero_biases":true,"others":{}}}""",
                 "unknown draw"
                 "no word on biases",
-                """{"net":"[]","classes":3,"initialisation":{"name":"redrawn","convolutions":{"name":"kept"},"linear":{"name":"kept"},"others":{},"zeroed":[]}}""",
+                """{"net":"[]","classes":3,"initialisation":{"name":"redrawn","convolutions":{"name":"kept"},"linear":{"name":"kept"},"others":{}}}""",
                 "zero_biases"
             ] do
             test $"a stored network with {what}" {
