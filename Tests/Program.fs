@@ -16,6 +16,7 @@ let private inside = [
     Describe.GraphTests.tests
     Describe.FootprintTests.tests
     Describe.DiagramTests.tests
+    Describe.PyTorchCodeTests.tests
     Modules.TorchModuleLawTests.tests
     Gradients.GradientTests.tests
     Gradients.DestinationTests.tests
@@ -99,6 +100,7 @@ let private processes = [
     Classifier.ImageClassifierTests.tests
     Classifier.TrainingTests.tests
     Commands.ExportTests.tests
+    Commands.PyTorchExportTests.tests
     Commands.CheckpointTests.tests
     Commands.ReportTests.tests
     Commands.DoctorTests.tests

@@ -72,7 +72,7 @@ module internal MachineOptions =
         |> Row.owned Owner.Process
 
     let target =
-        "--to FILE  file to write; its ending decides: .safetensors, .pt (a state dict), .ckpt (PyTorch Lightning reads it), .onnx (ONNX Runtime reads it), .svg (a diagram of the network)"
+        "--to FILE  file to write; its ending decides: .safetensors, .pt (a state dict), .ckpt (PyTorch Lightning reads it), .onnx (ONNX Runtime reads it), .py (the network as plain PyTorch code), .svg (a diagram of the network)"
         |> Row.sets Value.text (fun it draft -> { draft with To = it })
 
     /// Of an ONNX file alone.
@@ -93,7 +93,6 @@ module internal MachineOptions =
             |> Row.byDefault "float32"
             "--with-preprocessing  the graph reads pictures of any size, bytes N×H×W×3, and gives probabilities"
             |> Row.flag (fun draft -> { draft with WithPreprocessing = true })
-            libtorch
         ]
 
     let predictions = [

@@ -135,7 +135,7 @@ module internal Verbs =
         verb "export" "write a checkpoint in another format, or draw its network" with
             Groups = [
                 "Checkpoint", ModelOptions.stored
-                "Output", MachineOptions.target :: MachineOptions.output
+                "Output", MachineOptions.target :: MachineOptions.libtorch :: MachineOptions.output
                 "ONNX files", ofOnnx
             ]
             Make =

@@ -63,6 +63,25 @@ type Models =
     /// The network as a drawing: SVG.
     static member Diagram(plan: Plan) : string = Diagram.ofPlan plan
 
+    /// What every file of PyTorch's code begins with.
+    static member PyTorchCodeStart: string = PyTorchCode.start
+
+    /// The network as PyTorch's Python code: see `PyTorchCode.ofPlan`. What is not known is null.
+    static member PyTorchCode
+        (model: Model, plan: Plan, classes: IReadOnlyList<string> | null, normalisation: Normalisation | null)
+        : string =
+        PyTorchCode.problem plan
+        |> Option.iter (fun problem ->
+            raise (RequestException $"{model.Name} cannot be written as PyTorch's code: {problem}"))
+
+        let facts = {
+            Name = model.Name
+            Classes = classes |> Option.ofObj |> Option.map List.ofSeq
+            Normalisation = Option.ofObj normalisation
+        }
+
+        PyTorchCode.ofPlan facts plan
+
     /// The same options for a graph that reads pictures of any size, normalises them by this and gives probabilities.
     static member WithPictures(options: OnnxOptions, normalisation: Normalisation) : OnnxOptions = {
         options with

@@ -6,12 +6,13 @@ using Hybrid.Host.Runtime;
 namespace Hybrid.Host.Commands;
 
 /// <summary><c>export</c>: writes a checkpoint in another format, or its network as a
-/// diagram, by the ending of the file to write.</summary>
+/// diagram or as Python code, by the ending of the file to write.</summary>
 public static class ExportCommand
 {
     private const string Drawing = ".svg";
     private const string Onnx = ".onnx";
-    private static readonly string[] Endings = [".safetensors", ".pt", ".ckpt", Onnx, Drawing];
+    private const string Python = ".py";
+    private static readonly string[] Endings = [".safetensors", ".pt", ".ckpt", Onnx, Python, Drawing];
 
     public static int Run(ExportRequest request)
     {
@@ -19,6 +20,9 @@ public static class ExportCommand
         var ending = Path.GetExtension(request.To).ToLowerInvariant();
         if (!Endings.Contains(ending))
             throw new RequestException($"--to {request.To}: expected a file ending in {string.Join(", ", Endings)}");
+        // What computes nothing loads none; a folder that is none is said all the same.
+        if (!request.IsOnnx && request.Machine.Libtorch.Length > 0)
+            LibtorchFolder.Find(request.Machine.Libtorch);
         var checkpoint = RunCheckpoint.Of(request.Checkpoint, output.Line);
         CheckpointFile.Spare("--to", request.To, checkpoint);
         var replaced = ReplacedFile.Check("--to", request.To, KindOf(ending));
@@ -31,11 +35,12 @@ public static class ExportCommand
         {
             throw new WorkException($"'{request.To}' cannot be written: {error.Message}", error);
         }
-        var tensors = ending == Drawing ? 0 : trained.Tensors.Count;
+        var tensors = ending is Drawing or Python ? 0 : trained.Tensors.Count;
         var what = ending switch
         {
             Drawing => "a diagram",
             Onnx => "an ONNX graph",
+            Python => "PyTorch code, which takes the weights of an export to .pt,",
             _ => Counted.Of(tensors, "tensor"),
         };
         output.Line($"{trained.Model.Name}: {what} into {request.To}{ReplacedFile.Words(replaced)}");
@@ -48,6 +53,7 @@ public static class ExportCommand
         {
             Drawing => ReplacedKind.Drawing,
             Onnx => ReplacedKind.Onnx,
+            Python => ReplacedKind.Code,
             _ => ReplacedKind.Checkpoint,
         };
 
@@ -66,14 +72,20 @@ public static class ExportCommand
                 WriteOnnx(trained, request, output);
                 break;
             case Drawing:
-                var diagram = Models.Diagram(Models.Plan(trained.Model, trained.Input));
-                AtomicFile.Write(target, stream => stream.Write(Encoding.UTF8.GetBytes(diagram)));
+                WriteText(target, Models.Diagram(Models.Plan(trained.Model, trained.Input)));
+                break;
+            case Python:
+                var plan = Models.Plan(trained.Model, trained.Input);
+                WriteText(target, Models.PyTorchCode(trained.Model, plan, trained.Classes, trained.Normalisation));
                 break;
             default:
                 trained.Write(target);
                 break;
         }
     }
+
+    private static void WriteText(string target, string text) =>
+        AtomicFile.Write(target, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
     private static void WriteOnnx(TrainedModel trained, ExportRequest request, Output output)
     {
@@ -98,5 +110,5 @@ public static class ExportCommand
     }
 }
 
-/// <summary>What was exported, of so many tensors of the checkpoint; a diagram is of none.</summary>
+/// <summary>What was exported, of so many tensors of the checkpoint; a diagram and code are of none.</summary>
 public sealed record ExportResult(string File, string Model, int Tensors);

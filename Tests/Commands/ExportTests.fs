@@ -79,7 +79,7 @@ let tests =
             Expect.equal again.ExitCode 0 again.Err
             Expect.stringContains again.Out "in the place of the file that was there" "said"
 
-            for name in [ "notes.pt"; "notes.safetensors"; "notes.ckpt"; "notes.svg"; "notes.onnx" ] do
+            for name in [ "notes.pt"; "notes.safetensors"; "notes.ckpt"; "notes.svg"; "notes.onnx"; "notes.py" ] do
                 File.WriteAllText(folder.At name, "somebody's own notes, of some length")
                 let outcome = export name
                 Expect.equal outcome.ExitCode 2 outcome.Err
@@ -93,6 +93,8 @@ let tests =
             Expect.equal (export "net.svg").ExitCode 0 "a drawing again"
             Expect.equal (export "net.onnx").ExitCode 0 "an ONNX file"
             Expect.equal (export "net.onnx").ExitCode 0 "an ONNX file again"
+            Expect.equal (export "net.py").ExitCode 0 "code"
+            Expect.equal (export "net.py").ExitCode 0 "code again"
 
             if System.OperatingSystem.IsLinux() then
                 Executable.tool "mkfifo" [ folder.At "pipe.pt" ] |> ignore
@@ -209,7 +211,6 @@ let tests =
                     [ "--fold" ]
                     [ "--opset"; "18" ]
                     [ "--precision"; "float16" ]
-                    [ "--libtorch"; "." ]
                     [ "--with-preprocessing" ]
                     [ "--data"; "shapes" ]
                 ] do
@@ -220,9 +221,12 @@ let tests =
             let old = export [ "--to"; "x.onnx"; "--opset"; "16" ]
             Expect.equal old.ExitCode 2 old.Err
             Expect.stringContains old.Err "--opset is 16, expected at least 17" "why"
-            let elsewhere = export [ "--to"; "x.onnx"; "--libtorch"; "nowhere" ]
-            Expect.equal elsewhere.ExitCode 2 elsewhere.Err
-            Expect.stringContains elsewhere.Err "nowhere" "which"
+
+            for target in [ "x.onnx"; "x.pt"; "x.py" ] do
+                let elsewhere = export [ "--to"; target; "--libtorch"; "nowhere" ]
+                Expect.equal elsewhere.ExitCode 2 elsewhere.Err
+                Expect.stringContains elsewhere.Err "nowhere" "which"
+
             Expect.isEmpty (Directory.GetFiles folder.Path) "nothing is left"
         }
 

@@ -85,6 +85,25 @@ let tests =
             Expect.equal named.ExitCode 0 named.Err
             Expect.stringContains (facts named).["libtorch"] (folder.At(lib, native "torch_cpu")) "from there"
 
+            let trained =
+                (Directory.GetFiles(folder.At "own", "last.safetensors", SearchOption.AllDirectories))
+                |> Array.exactlyOne
+
+            let export target more =
+                Executable.runAs bare folder.Path ([ "export"; "--checkpoint"; trained; "--to"; target ] @ more)
+
+            let unnamed = export "x.onnx" []
+            Expect.equal unnamed.ExitCode 2 unnamed.Err
+            Expect.stringContains unnamed.Err "--libtorch DIR" "says what to do"
+
+            // What computes nothing takes it as well, so that it may stand in every command.
+            for target in [ "x.onnx"; "x.pt"; "x.py" ] do
+                let exported = export target [ "--libtorch"; lib ]
+                Expect.equal exported.ExitCode 0 exported.Err
+                Expect.isTrue (File.Exists(folder.At target)) target
+
+            Expect.equal (export "y.pt" []).ExitCode 0 "where nothing is computed there need be none"
+
             let cuda = Executable.run folder.Path [ "train"; "--libtorch"; lib; "--device"; "cuda" ]
             Expect.equal cuda.ExitCode 2 cuda.Err
             Expect.stringContains cuda.Err "built for the CPU alone" "why"

@@ -10,6 +10,7 @@ internal enum ReplacedKind
     Checkpoint,
     Drawing,
     Onnx,
+    Code,
 }
 
 /// <summary>A file that lies where a result is to be written. One of the result's own kind makes way for it; what else
@@ -17,6 +18,7 @@ internal enum ReplacedKind
 internal static class ReplacedFile
 {
     private static readonly string[] Drawings = ["<svg", "<?xml"];
+    private static readonly string[] Codes = [Models.PyTorchCodeStart];
 
     /// <param name="option">What names the file to write.</param>
     /// <param name="kind">What is written.</param>
@@ -29,8 +31,9 @@ internal static class ReplacedFile
         if (!HasNothingToKeep(target))
             return kind switch
             {
-                ReplacedKind.Drawing => Refuse(option, target, IsDrawing, "drawing"),
+                ReplacedKind.Drawing => Refuse(option, target, file => StartsWith(file, Drawings), "drawing"),
                 ReplacedKind.Onnx => Refuse(option, target, IsOnnx, "ONNX file"),
+                ReplacedKind.Code => Refuse(option, target, file => StartsWith(file, Codes), "code that Hybrid wrote"),
                 _ => Refuse(option, target, IsCheckpoint, "checkpoint"),
             };
         // Opened for both ways a pipe is not waited for.
@@ -110,10 +113,10 @@ internal static class ReplacedFile
             && head is [0x08, >= 1 and < 0x80, 0x12 or 0x3a];
     }
 
-    private static bool IsDrawing(Stream file)
+    private static bool StartsWith(Stream file, string[] starts)
     {
         var head = new byte[64];
         var text = Encoding.UTF8.GetString(head, 0, file.ReadAtLeast(head, head.Length, throwOnEndOfStream: false));
-        return Drawings.Any(text.TrimStart('\uFEFF', ' ', '\n', '\r', '\t').StartsWith);
+        return starts.Any(text.TrimStart('\uFEFF', ' ', '\n', '\r', '\t').StartsWith);
     }
 }
