@@ -1,8 +1,5 @@
 // Callbacks of your own. A run is a sequence of events, and events are plain data: whatever looks at them is a callback.
-// Build once (dotnet build -c Release), then: dotnet fsi Examples/callbacks.fsx
-#r "../Host.CSharp/bin/Release/net10.0/Hybrid.Core.dll"
-#r "../Host.CSharp/bin/Release/net10.0/TorchSharp.dll"
-#r "../Host.CSharp/bin/Release/net10.0/hybrid.dll"
+#load "prelude.fsx"
 
 open System
 open System.IO
@@ -12,6 +9,7 @@ open Hybrid.Host.Callbacks
 open Hybrid.Host.Commands
 open Hybrid.Host.Data
 open TorchSharp
+open Prelude
 
 let folder = Directory.CreateTempSubdirectory().FullName
 
@@ -48,11 +46,7 @@ type RecentLoss(records) =
 
 // 1. A network of your own: `TrainingWatch` reads the run and hands each event to all of them.
 
-let data split count =
-    let set = Shapes.Draw(Shapes.Seed, split, count)
-    Dataset.ofBytes set.Images set.Labels set.Height set.Width (Array.ofSeq set.Classes)
-
-let train, validation = data Split.Train 1280, data Split.Test 200
+let train, validation = drawn Split.Train 1280, drawn Split.Test 200
 
 let net =
     conv 8
@@ -66,12 +60,7 @@ let net =
     >>> flatten
     >>> linear 10
 
-let network =
-    match Plan.elaborate train.Shape net with
-    | Ok plan ->
-        let initialisation = Initialisation.KaimingNormal(Fan.Out, Activation.Relu)
-        TorchModule.create Placement.cpu initialisation (new torch.Generator(42UL, torch.CPU)) plan
-    | Error errors -> failwith $"%A{errors}"
+let network = networkOf 42 (planOf train.Shape net)
 
 let recipe = {
     Recipe.plain with
@@ -107,4 +96,5 @@ let arguments =
 let result = TrainCommand.Run([ yield! arguments.Split ' '; folder ], [ untilAccuracy 0.25 ])
 
 printfn $"{result.Epochs} epochs, test accuracy {result.TestAcc}"
+expect "the callback ended the run" (result.Epochs < 9)
 Directory.Delete(folder, true)

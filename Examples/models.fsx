@@ -1,15 +1,13 @@
 // A model of your own under a name of its own: every verb takes it, and its checkpoints hold the network itself, so that
 // programs that do not know it can read them.
-// Build once (dotnet build -c Release), then: dotnet fsi Examples/models.fsx
-#r "../Host.CSharp/bin/Release/net10.0/Hybrid.Core.dll"
-#r "../Host.CSharp/bin/Release/net10.0/TorchSharp.dll"
-#r "../Host.CSharp/bin/Release/net10.0/hybrid.dll"
+#load "prelude.fsx"
 
 open System.IO
 open Hybrid
 open Hybrid.Combinators
 open Hybrid.Host.Checkpoints
 open Hybrid.Host.Commands
+open Prelude
 
 /// An inverted residual block with squeeze and excitation: wide in the middle, each channel for itself.
 /// Sandler et al., "MobileNetV2", 2018; Howard et al., "Searching for MobileNetV3", 2019.
@@ -70,4 +68,10 @@ let result =
 let trained = TrainedModel.Read(nonNull result.BestCheckpoint, Requests.Unnamed)
 let plan = Models.Plan(trained.Model, trained.Input)
 printfn $"{trained.Model.Name}: {Models.Summarise(plan).Params} parameters, of {trained.Tensors.Count} tensors"
+
+expect
+    "the checkpoint has the network itself"
+    (trained.Model.Net =
+        (Catalogue.find "TinyMobile" [ ("act_fn_name", "hardswish") ] |> Result.defaultWith failwith).Net)
+
 Directory.Delete(folder, true)

@@ -1,9 +1,9 @@
-// Networks are values: compose them, look at them, and hear of every mistake before a tensor exists.
-// Build once (dotnet build -c Release), then: dotnet fsi Examples/networks.fsx
-#r "../Host.CSharp/bin/Release/net10.0/Hybrid.Core.dll"
+// Your first network. Networks are values: compose them, look at them, and hear of every mistake before a tensor exists.
+#load "prelude.fsx"
 
 open Hybrid
 open Hybrid.Combinators
+open Prelude
 
 let block channels = residual (conv channels >>> batchNorm >>> relu >>> conv channels >>> batchNorm) >>> relu
 
@@ -20,10 +20,14 @@ let net =
     >>> linear 10
 
 let image = Shape.Image(3, 32, 32)
+let plan = planOf image net
+printfn $"{Summary.ofPlan plan}\n"
+expect "ten outputs" (plan.Out = Shape.Features 10)
 
-match Plan.elaborate image net with
-| Ok plan -> printfn $"{Summary.ofPlan plan}\n"
-| Error errors -> failwith $"%A{errors}"
+// The same network on larger images: what follows from the input is nowhere written down.
+expect
+    "four times the work"
+    ((Summary.ofPlan (planOf (Shape.Image(3, 64, 64)) net)).Macs > 3L * (Summary.ofPlan plan).Macs)
 
 // Three mistakes in one network: all of them are found, each with its place.
 let wrong =
@@ -35,4 +39,6 @@ let wrong =
 
 match Plan.elaborate image wrong with
 | Ok _ -> failwith "three mistakes were overlooked"
-| Error errors -> errors |> List.iter (printfn "%O")
+| Error errors ->
+    errors |> List.iter (printfn "%O")
+    expect "three mistakes" (errors.Length = 3)

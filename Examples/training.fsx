@@ -1,23 +1,12 @@
 // A network of your own, trained by folding over batches. What the host does around this (files, bars, devices) is
 // left out: this is the whole of training.
-// Build once (dotnet build -c Release), then: dotnet fsi Examples/training.fsx
-#r "../Host.CSharp/bin/Release/net10.0/Hybrid.Core.dll"
-#r "../Host.CSharp/bin/Release/net10.0/TorchSharp.dll"
-#r "../Host.CSharp/bin/Release/net10.0/hybrid.dll"
+#load "prelude.fsx"
 
 open Hybrid
 open Hybrid.Combinators
 open Hybrid.Host.Data
-open Hybrid.Host.Runtime
 open TorchSharp
-
-// As the host does before the first tensor; without it the same comes out, only slower.
-Allocator.KeepMemory()
-Threads.WaitBriefly()
-
-let drawn split count =
-    let set = Shapes.Draw(Shapes.Seed, split, count)
-    Dataset.ofBytes set.Images set.Labels set.Height set.Width (Array.ofSeq set.Classes)
+open Prelude
 
 let train, test = drawn Split.Train 2560, drawn Split.Test 500
 
@@ -33,14 +22,7 @@ let net =
     >>> flatten
     >>> linear 10
 
-let plan =
-    match Plan.elaborate train.Shape net with
-    | Ok plan -> plan
-    | Error errors -> failwith $"%A{errors}"
-
-let network =
-    let initialisation = Initialisation.KaimingNormal(Fan.Out, Activation.Relu)
-    TorchModule.create Placement.cpu initialisation (new torch.Generator(42UL, torch.CPU)) plan
+let network = networkOf 42 (planOf train.Shape net)
 
 let recipe = { Recipe.plain with Epochs = 3; BatchSize = 64; Augment = Augment.tutorial }
 
@@ -64,3 +46,4 @@ let accuracy () = (Loop.evaluate recipe.Objective network testFeed).Accuracy
 printfn $"before: {accuracy ():P1}"
 let finished = Seq.fold trainEpoch start (seq { 0 .. recipe.Epochs - 1 })
 printfn $"after {finished.Step} steps: {accuracy ():P1}"
+expect "it has learned" (accuracy () > 0.4)
