@@ -58,6 +58,7 @@ let private inside = [
     Checkpoints.CheckpointFileTests.tests
     Checkpoints.WeightFitTests.tests
     Checkpoints.ForeignFileTests.tests
+    Checkpoints.FineTuningTests.tests
     Checkpoints.StoredFactsTests.tests
     Checkpoints.ArchiveWriterTests.tests
     Checkpoints.ArchiveFuzzTests.tests

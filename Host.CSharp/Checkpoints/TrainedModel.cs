@@ -89,7 +89,7 @@ public sealed record TrainedModel(
     {
         var fitted = WeightFit.Of(file, path, specs, wanted);
         ModuleTensors.Compare(specs, fitted.Tensors, path);
-        foreach (var line in fitted.Remarks)
+        foreach (var line in fitted.Remarks(path))
             remark?.Invoke(line);
         return fitted.Tensors;
     }

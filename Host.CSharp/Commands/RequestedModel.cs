@@ -41,15 +41,11 @@ internal static class RequestedModel
             );
     }
 
-    /// <summary>Begins with the weights of a checkpoint.</summary>
-    public static void Initialise(TorchModule network, TrainRequest request, LoadedData data, Output output)
+    /// <summary>Begins with the weights of a checkpoint, and says what of it was taken.</summary>
+    public static void Initialise(TorchModule network, TrainRequest request, Output output)
     {
         var checkpoint = RunCheckpoint.Of(request.Init, output.Line);
-        var classes = FineTuning.Start(network, checkpoint, request.Model.Weights, output.Line);
-        if (classes is not null)
-            output.Line(
-                $"'{checkpoint}' tells {Counted.Of(classes.Value, "class", "classes")} apart, {data.Name} has {data.Train.Classes.Length}: "
-                    + "the last layer starts anew"
-            );
+        foreach (var line in FineTuning.Start(network, checkpoint, request.Model.Weights).Lines(checkpoint))
+            output.Line(line);
     }
 }

@@ -61,7 +61,7 @@ public sealed class TrainingRun : IDisposable
                 );
             _network = Owned(Models.Build(_model, plan, placement, _recipe.Seed));
             if (request.Init.Length > 0 && saved is null)
-                RequestedModel.Initialise(_network, request, data, output);
+                RequestedModel.Initialise(_network, request, output);
             var start = saved is null ? Training.Start : ResumedData.Place(saved, _recipe, data);
             _fit = Owned(Training.Fit(_recipe, _network, Near(data.Train), Near(data.Val), data.Normalisation, start));
             _fit.Cancel = Interrupt.Token;

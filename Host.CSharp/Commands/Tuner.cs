@@ -123,7 +123,7 @@ internal sealed class Tuner(TrainRequest request, LoadedData data, Placement pla
         try
         {
             if (Request.Init.Length > 0)
-                FineTuning.Start(network, Request.Init);
+                FineTuning.Start(network, RunCheckpoint.Of(Request.Init, _ => { }), Request.Model.Weights);
             return network;
         }
         catch

@@ -52,6 +52,26 @@ let tests =
                 refuses 1 [ "no " ] folder.Path (verb @ [ "--checkpoint"; "a.safetensors" ])
         }
 
+        test "a dictionary with everything in it is taken by every verb" {
+            use folder = new TemporaryFolder()
+            let file = Hybrid.Tests.Shared.path [ "golden"; "checkpoints"; "dict_with_everything.pt" ]
+            HandmadePictures.write (folder.At "red.png") (HandmadePictures.plain 20 20 (200uy, 10uy, 10uy))
+            let network = Executable.words "--model ResNet --hparam num_blocks=1,1 --hparam c_hidden=4,8"
+            let run words = Executable.succeed folder.Path (words @ network)
+            run [ "summary"; "--checkpoint"; file ] |> ignore
+            run [ "export"; "--checkpoint"; file; "--to"; "x.safetensors" ] |> ignore
+            run [ "predict"; "--checkpoint"; file; "--data"; "shapes"; "red.png" ] |> ignore
+            run [ "test"; "--checkpoint"; file; "--data"; "shapes"; "--limit-test"; "16" ] |> ignore
+
+            let small =
+                Executable.words "--max-steps 1 --batch-size 8 --limit-train 8 --limit-val 8 --limit-test 8 --init"
+
+            let same = run ("train" :: small @ [ file ])
+            Expect.isFalse ((same.Out + same.Err).Contains "anew") "ten classes there, ten here"
+            let trained = Hybrid.Host.Checkpoints.CheckpointFile.Read(folder.At "x.safetensors")
+            Expect.equal trained.Tensors[0].Name "input_net.0.weight" "the network's own names"
+        }
+
         test "--weights takes another set of weights, and needs one" {
             use folder = new TemporaryFolder()
 

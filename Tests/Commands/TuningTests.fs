@@ -56,9 +56,11 @@ let tests =
             use folder = new TemporaryFolder()
             Executable.succeed folder.Path (tiny @ Executable.words "--batch-size 16 --out first") |> ignore
             let last = folder.At("first", "version_0", "checkpoints", "last.safetensors")
-            let more = Executable.words "--batch-size 16 --find-lr --out second --init" @ [ last ]
-            let found = Executable.succeed folder.Path (tiny @ more)
+            let more init = Executable.words "--batch-size 16 --find-lr --out second --init" @ [ init ]
+            let found = Executable.succeed folder.Path (tiny @ more last)
             Expect.stringContains found.Err "Learning rate " "told"
+            let ofRun = Executable.succeed folder.Path (tiny @ more (folder.At("first", "version_0")))
+            Expect.stringContains ofRun.Err "its best checkpoint is taken" "a run's folder stands for its best one"
         }
 
         for arguments, named in

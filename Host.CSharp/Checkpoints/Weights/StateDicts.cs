@@ -6,7 +6,16 @@ namespace Hybrid.Host.Checkpoints;
 /// </summary>
 internal static class StateDicts
 {
-    private static readonly string[] Usual = ["state_dict", "model_state_dict", "model"];
+    private static readonly string[] Usual =
+    [
+        "state_dict",
+        "model_state_dict",
+        "model",
+        "model_state",
+        "net",
+        "network",
+        "module",
+    ];
     private const string LightningKey = "state_dict",
         LightningPrefix = "model.";
 

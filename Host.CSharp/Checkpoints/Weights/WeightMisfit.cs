@@ -8,7 +8,8 @@ internal static class WeightMisfit
     public static WorkException Of(WeightSet set, string path, IReadOnlyList<TensorSpec> specs)
     {
         var needed = specs.Where(spec => !spec.Role.IsNumBatchesTracked).Select(spec => spec.Key).ToList();
-        var names = set.Names.Select(WeightNames.Unwrapped).ToHashSet();
+        var naming = WeightNames.Naming(needed);
+        var names = set.Names.Select(naming).ToHashSet();
         var (prefix, there) = WeightNames
             .Prefixes(names, needed.ToHashSet())
             .OrderByDescending(pair => pair.Value)
@@ -16,7 +17,10 @@ internal static class WeightMisfit
         var missing = needed.Where(key => !names.Contains(prefix + key)).ToList();
         return new WorkException(
             $"'{path}' does not fit the network: "
-                + (Strange(set, prefix, missing) ?? (there == 0 ? Foreign(set, needed) : Missing(prefix, missing)))
+                + (
+                    Strange(set, naming, prefix, missing)
+                    ?? (there == 0 ? Foreign(set, needed) : Missing(prefix, missing))
+                )
         );
     }
 
@@ -35,13 +39,13 @@ internal static class WeightMisfit
     }
 
     /// <summary>The weights are there but in a form that is not read.</summary>
-    private static string? Strange(WeightSet set, string prefix, List<string> missing)
+    private static string? Strange(WeightSet set, Func<string, string> naming, string prefix, List<string> missing)
     {
         if (set.Strangers.Values.Any(kind => kind.Contains("quantised", StringComparison.Ordinal)))
             return "its weights are quantised, which is not read: save the state dict of the model before it is "
                 + "quantised, torch.save(float_model.state_dict(), 'weights.pt')";
         var strange = set.Strangers.FirstOrDefault(pair =>
-            WeightNames.Unwrapped(pair.Key) is var name
+            naming(pair.Key) is var name
             && name.StartsWith(prefix, StringComparison.Ordinal)
             && missing.Contains(name[prefix.Length..])
         );

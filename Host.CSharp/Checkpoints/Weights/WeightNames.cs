@@ -44,6 +44,19 @@ internal static partial class WeightNames
         return common[..(common.LastIndexOf('.') + 1)].ToString();
     }
 
+    /// <summary>Names as a network of these tensors has them: without wrappers' segments, and the first dense networks'
+    /// <c>denselayer1.norm.1</c> as <c>denselayer1.norm1</c>, where the network is one of them.</summary>
+    public static Func<string, string> Naming(IEnumerable<string> needed) =>
+        needed.Any(key => DenseLayers().IsMatch(key))
+            ? name => FirstDenseLayers().Replace(Unwrapped(name), "$1$2")
+            : Unwrapped;
+
+    [GeneratedRegex(@"(^|\.)denselayer[0-9]+\.(norm|conv)[12]\.")]
+    private static partial Regex DenseLayers();
+
+    [GeneratedRegex(@"((?:^|\.)denselayer[0-9]+\.(?:norm|conv))\.([12]\.)")]
+    private static partial Regex FirstDenseLayers();
+
     [GeneratedRegex(@"(?<=^|\.)(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")]
     private static partial Regex Wrappers();
 
