@@ -6,24 +6,29 @@ open System.Text.RegularExpressions
 
 Directory.SetCurrentDirectory __SOURCE_DIRECTORY__
 
-let start (capture: bool) (command: string) =
+let start (folder: string) (capture: bool) (command: string) =
     let words = command.Split(' ', 2)
-    let info = ProcessStartInfo(words[0], words[1], RedirectStandardOutput = capture)
+
+    let info =
+        ProcessStartInfo(words[0], words[1], RedirectStandardOutput = capture, WorkingDirectory = folder)
+
     use work = Process.Start info
     let output = if capture then work.StandardOutput.ReadToEnd() else ""
     work.WaitForExit()
     work.ExitCode, output
 
-/// Runs a command in the repository's root; the first that fails ends the build with its exit code.
-let run command =
+/// Runs a command in a folder; the first that fails ends the build with its exit code.
+let runIn folder command =
     printfn "> %s" command
-    let code, _ = start false command
+    let code, _ = start folder false command
 
     if code <> 0 then
         exit code
 
+let run command = runIn "." command
+
 let lines command =
-    let _, output = start true command
+    let _, output = start "." true command
 
     output.Split('\n', StringSplitOptions.RemoveEmptyEntries ||| StringSplitOptions.TrimEntries)
     |> List.ofArray
@@ -105,9 +110,62 @@ let pack () =
 /// Installs the packages into empty folders and uses them.
 let packages () = run "dotnet fsi Tests/packages.fsx"
 
+/// A page of the documentation for the site: links into the repository, where the site has no page, become their text.
+let forSite (page: string) =
+    let toPages = Regex.Replace(page, @"\]\((?:docs/)?([a-z]+)\.md(#[^)]*)?\)", "]($1.html$2)")
+    Regex.Replace(toPages, @"\[([^\]]*)\]\((?!https?:|#|[a-z]+\.html)[^)]*\)", "$1")
+
+/// Into `site`, to be opened without a server: README and docs, the core's API by fsdocs, the C# library's by docfx.
 let docs () =
-    printfn
-        "README.md and docs/ are the documentation; Core.FSharp/bin/Release/net10.0/Hybrid.Core.xml has the doc comments."
+    build ()
+    // They have a manifest of their own: half a gigabyte that nothing else needs.
+    runIn "docs" "dotnet tool restore"
+    let input, site = "obj/docs/pages", "site"
+
+    for folder in [ "obj/docs"; site ] do
+        if Directory.Exists folder then
+            Directory.Delete(folder, true)
+
+    Directory.CreateDirectory input |> ignore
+
+    for file in Directory.GetFiles("docs", "*.md") do
+        File.WriteAllText(Path.Combine(input, Path.GetFileName file), forSite (File.ReadAllText file))
+
+    File.WriteAllText(Path.Combine(input, "index.md"), forSite (File.ReadAllText "README.md"))
+    File.WriteAllText(Path.Combine(input, "changes.md"), forSite (File.ReadAllText "CHANGELOG.md"))
+    File.WriteAllText(Path.Combine(input, "license.md"), "# Licence\n\n" + File.ReadAllText "LICENSE")
+    File.Copy("docs/icon.png", Path.Combine(input, "icon.png"))
+
+    let core = Path.GetFullPath "Core.FSharp/Core.FSharp.fsproj"
+
+    runIn
+        "docs"
+        ($"dotnet fsdocs build --clean --mdcomments --input ../{input} --output ../{site} --projects {core} "
+         + "--properties Configuration=Release --parameters root ./ fsdocs-collection-name Hybrid "
+         + "fsdocs-logo-src ./icon.png fsdocs-favicon-src ./icon.png fsdocs-logo-link ./index.html fsdocs-license-link ./license.html "
+         + "fsdocs-release-notes-link ./changes.html fsdocs-repository-link ./csharp/index.html")
+
+    File.AppendAllText(
+        Path.Combine(site, "content", "fsdocs-theme.css"),
+        "\n.fsdocs-summary, .fsdocs-summary p { display: inline; }\n"
+    )
+
+    // The reference lies one folder deeper than the pages that its links are written for.
+    for file in Directory.GetFiles(Path.Combine(site, "reference"), "*.html") do
+        let page = File.ReadAllText file
+        File.WriteAllText(file, Regex.Replace(page, "(href|src)=\"\\./", "$1=\"../"))
+
+    for file in Directory.GetFiles(site, "*.html", SearchOption.AllDirectories) do
+        let page = Regex.Replace(File.ReadAllText file, @"Source\s+Repository", "C# API")
+        // Fonts and icons of other servers: the pages are read without them.
+        File.WriteAllText(
+            file,
+            Regex.Replace(page, @"<(link|script)[^>]*(googleapis|gstatic|iconify)[^>]*>(</script>)?", "")
+        )
+
+    runIn "docs" "dotnet docfx csharp/docfx.json"
+    File.Copy("docs/icon.png", Path.Combine(site, "csharp", "icon.png"), true)
+    Directory.Delete("docs/.fsdocs", true)
 
 let targets = [
     "restore", "tools and packages, as paket.lock has them", restore
@@ -118,7 +176,7 @@ let targets = [
     "bench", "measures this machine's throughput", bench
     "pack", "makes the NuGet packages, in the folder packages", pack
     "packages", "installs the packages into empty folders and uses them", packages
-    "docs", "says where the documentation is", docs
+    "docs", "makes the pages in the folder site: README, docs and the API", docs
     "check", "fails where a file is not formatted or names a package feed", check
     "lock", "resolves paket.dependencies into paket.lock", lock
 ]
